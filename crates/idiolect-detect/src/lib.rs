@@ -1,0 +1,2 @@
+//! Detectors.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! LSTM language-model kernels.
+#![warn(missing_docs)]
