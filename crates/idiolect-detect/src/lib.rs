@@ -1,2 +1,41 @@
-//! Detectors.
+//! Vocabulary, detectors, signals, calibration and the profile file.
+//!
+//! The road through this crate: streams of call names ([`Streams`]) are split in three ([`split`]), a
+//! vocabulary and a model are fitted on the first part ([`fit()`]), the scores of the last part become
+//! the [`Calibration`], and all of it is written as one [`Profile`]. Scoring runs the other way: a
+//! [`Judge`] takes one call at a time and keeps the stream's [`Signals`], which the profile's
+//! calibration turns into a [`Verdict`].
+//!
+//! Nothing here knows where records come from or where findings go.
+
 #![forbid(unsafe_code)]
+
+mod calibrate;
+mod calibration;
+mod checkpoint;
+mod corpus;
+mod detector;
+mod explain;
+mod fit;
+mod lstm;
+mod metrics;
+pub mod profile;
+mod score;
+mod signal;
+pub mod split;
+mod streams;
+mod vocabulary;
+
+pub use calibration::{Calibration, Interval, RateError, Unit};
+pub use checkpoint::Checkpoint;
+pub use corpus::{Augmentation, Export, export};
+pub use detector::{Detector, DetectorState};
+pub use explain::{Explainer, Explanation, Surprising, Track};
+pub use fit::{DEFAULT_RATE, FitConfig, FitError, FitEvent, FitOutcome, Unsaved, fit};
+pub use lstm::LstmModel;
+pub use metrics::{Detection, detection};
+pub use profile::Profile;
+pub use score::{Blocks, Judge, StreamScore, StreamState, Verdict};
+pub use signal::{SignalKind, SignalSettings, Signals, Tracker};
+pub use streams::{Stream, Streams, Symbol};
+pub use vocabulary::{Token, Vocabulary};

@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+pub mod assemble;
 mod call_name;
 mod outcome;
 pub mod read;
 mod record;
 mod stream;
+pub mod table;
 
 pub use abi::Abi;
 pub use call_name::CallName;

@@ -1,14 +1,40 @@
 //! Reading traces: from a path to records.
 //!
-//! A path may be a file, a folder, an archive or standard input. Each file in it is a [`Source`]; its
-//! records go to a [`Sink`] one at a time, so memory does not grow with the file. What a reader cannot
-//! use it counts in [`Skips`], with the first line of each kind.
+//! A path may be a file, a folder, an archive (`.zip`, `.tar`, `.tar.gz`, `.gz`) or standard input (`-`);
+//! what it is, and the format of each file in it, is found by content. Each file that holds a trace is a
+//! [`Source`]; its records go to a [`Sink`] one at a time, so memory does not grow with the file.
+//!
+//! Nothing is lost in silence: what a reader cannot use it counts in [`Skips`], with the first line of
+//! each kind; a file of a folder or an archive that is no trace is told to [`Sink::skipped_file`]. A path
+//! that was named itself and is no trace is an error, as is a file of which more than half does not
+//! parse, or that ends before its end.
+//!
+//! The content is bounded by [`Limits`] and never trusted. Nothing is ever unpacked to disk: names in an
+//! archive only name sources, and cannot lead anywhere.
 
-use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+mod archive;
+mod detect;
+mod drive;
+mod error;
+mod format;
+mod input;
+mod jsonl;
 mod line;
+mod open;
+mod skips;
+mod source;
+mod strace;
+mod tokens;
+
+pub use detect::Foreign;
+pub use error::ReadError;
+pub use format::{Format, UnknownFormat};
+pub use jsonl::write_jsonl;
+pub use open::{read_bytes, read_path, read_paths};
+pub use skips::{FileSkip, Skip, SkipKind, Skips, escape};
 
 use crate::{Abi, Record};
 
@@ -22,8 +48,13 @@ pub trait Sink {
     /// The next record of the source that began last.
     fn record(&mut self, record: Record) -> ControlFlow<()>;
 
-    /// The source ends.
+    /// The source ends. Not called for a source whose reading ends in an error, or was stopped.
     fn end(&mut self, _source: &Source, _report: &SourceReport) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// A file of a folder or an archive was passed over whole; `origin` is safe to print.
+    fn skipped_file(&mut self, _origin: &str, _reason: &FileSkip) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
@@ -31,7 +62,8 @@ pub trait Sink {
 /// One file of a trace, wherever it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Its path; `archive.zip:entry` inside an archive; `-` for standard input.
+    /// Its path; `archive.zip:entry` inside an archive; `-` for standard input. Safe to print:
+    /// control characters in names are [escaped](escape).
     pub origin: Arc<str>,
     /// What it is written in.
     pub format: Format,
@@ -59,20 +91,6 @@ pub enum Part {
     Attack,
 }
 
-/// The formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Format {
-    /// ADFA-LD: i386 call numbers separated by spaces, one trace a file.
-    Adfa,
-    /// The text that strace writes.
-    Strace,
-    /// Call names or numbers separated by white space, one stream a file.
-    Plain,
-    /// [`Record`]s as JSON, one a line.
-    Jsonl,
-}
-
 /// How a source went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceReport {
@@ -84,132 +102,59 @@ pub struct SourceReport {
     pub skips: Skips,
 }
 
-/// What a reader passed over, by kind, with the first of each kind.
+/// How the reading of everything that was named went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Skips {
-    entries: Vec<Skip>,
+pub struct Totals {
+    /// Files that held a trace and were read to their end.
+    pub sources: u64,
+    /// Lines of them, blank ones included.
+    pub lines: u64,
+    /// Calls yielded.
+    pub calls: u64,
+    /// Files of folders and archives that were passed over whole.
+    pub skipped_files: u64,
+    /// What was passed over inside sources, a row a kind.
+    pub skips: Vec<TotalSkip>,
+    /// Whether the sink stopped the reading.
+    pub stopped: bool,
 }
 
-/// One kind of thing that was passed over.
+/// One kind of thing that was passed over, in all sources together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skip {
-    /// What it was.
-    pub kind: SkipKind,
-    /// How many.
-    pub count: u64,
-    /// Line of the first one, from 1.
-    pub first_line: u64,
-    /// The first one's beginning, with control characters escaped.
-    pub excerpt: String,
+pub struct TotalSkip {
+    /// The source of the first one.
+    pub first_origin: Arc<str>,
+    /// The kind, how many in all sources, and the first one's line and beginning.
+    pub skip: Skip,
 }
 
-/// Why a line, or a file, was passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum SkipKind {
-    /// It is not in the form that the format has.
-    Unparsed,
-    /// It is longer than [`Limits::line_bytes`].
-    TooLong,
-    /// The file ends in the middle of it.
-    CutOff,
-    /// Output of the traced program, glued into the trace.
-    ProgramOutput,
-    /// A message of the tracing tool (`strace: Process 12 attached`).
-    ToolMessage,
-    /// A signal, or another event that is no call.
-    NotACall,
-    /// A second half (`<... read resumed>`) whose first half is not in the file.
-    OrphanResumed,
-    /// A call that never returned in this file.
-    NeverResumed,
-    /// An identifier or table entry beyond [`Limits::open_threads`] was dropped.
-    OverBound,
-}
-
-impl SkipKind {
-    /// Whether it means that something of the trace was lost, rather than that the line held no call.
-    pub fn is_loss(self) -> bool {
-        match self {
-            SkipKind::Unparsed
-            | SkipKind::TooLong
-            | SkipKind::CutOff
-            | SkipKind::OrphanResumed
-            | SkipKind::OverBound => true,
-            SkipKind::ProgramOutput
-            | SkipKind::ToolMessage
-            | SkipKind::NotACall
-            | SkipKind::NeverResumed => false,
-        }
-    }
-}
-
-impl fmt::Display for SkipKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SkipKind::Unparsed => "not in the expected form",
-            SkipKind::TooLong => "too long",
-            SkipKind::CutOff => "cut off by the end of the file",
-            SkipKind::ProgramOutput => "output of the traced program",
-            SkipKind::ToolMessage => "messages of the tracing tool",
-            SkipKind::NotACall => "signals and other events that are no calls",
-            SkipKind::OrphanResumed => "resumed calls whose beginning is missing",
-            SkipKind::NeverResumed => "calls that never returned",
-            SkipKind::OverBound => "beyond the bound on open threads",
-        })
-    }
-}
-
-/// Bytes of a skipped line that are kept to show.
-const EXCERPT_BYTES: usize = 120;
-
-impl Skips {
-    /// Counts one more.
-    pub fn add(&mut self, kind: SkipKind, line: u64, text: &[u8]) {
-        if let Some(skip) = self.entries.iter_mut().find(|skip| skip.kind == kind) {
-            skip.count += 1;
-            return;
-        }
-        self.entries.push(Skip {
-            kind,
-            count: 1,
-            first_line: line,
-            excerpt: escape(&text[..text.len().min(EXCERPT_BYTES)]),
-        });
-    }
-
-    /// Each kind that occurred, in the order of first occurrence.
-    pub fn iter(&self) -> impl Iterator<Item = &Skip> {
-        self.entries.iter()
-    }
-
-    /// How many of one kind.
-    pub fn count(&self, kind: SkipKind) -> u64 {
-        self.entries
+impl Totals {
+    /// How many things of one kind were passed over.
+    pub fn skipped(&self, kind: SkipKind) -> u64 {
+        self.skips
             .iter()
-            .find(|skip| skip.kind == kind)
-            .map_or(0, |skip| skip.count)
+            .find(|total| total.skip.kind == kind)
+            .map_or(0, |total| total.skip.count)
     }
-}
 
-/// Makes bytes out of a trace safe to print: control characters, invalid UTF-8 and the characters that
-/// turn the direction of text become `\n`, `\u{1b}`, `\xff`; everything else stays as it is.
-pub fn escape(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() || turns {
-                out.extend(c.escape_default());
-            } else {
-                out.push(c);
+    fn add(&mut self, source: &Source, report: &SourceReport) {
+        self.sources += 1;
+        self.lines += report.lines;
+        self.calls += report.calls;
+        for skip in report.skips.iter() {
+            match self
+                .skips
+                .iter_mut()
+                .find(|total| total.skip.kind == skip.kind)
+            {
+                Some(total) => total.skip.count += skip.count,
+                None => self.skips.push(TotalSkip {
+                    first_origin: source.origin.clone(),
+                    skip: skip.clone(),
+                }),
             }
         }
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
     }
-    out
 }
 
 /// Bounds on what a reader takes from input that nobody has vouched for.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StreamId {
     /// Where the record was read: a file, `archive.zip:entry`, or a capture's name. Never a secret.
+    /// Empty in a record that does not say: then it is the file that the record is in.
+    #[serde(default)]
     pub origin: Arc<str>,
     /// Host name or machine id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,3 +1,41 @@
-//! The command line.
+//! The command line: arguments in, exit code out.
+
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod args;
+mod chart;
+mod collect;
+mod commands;
+mod exit;
+mod input;
+mod interrupt;
+mod learn;
+mod output;
+mod preset;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Train(args) => commands::train::run(args),
+        Command::Score(args) => commands::score::run(args),
+        Command::Explain(args) => commands::explain::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Try(args) => commands::try_it::run(args),
+        Command::Demo(args) => commands::demo::run(args),
+    };
+    match result {
+        Ok(code) => code.into(),
+        Err(error) if output::is_closed_pipe(&error) => exit::OK.into(),
+        Err(error) => {
+            ui::say(&format!("idiolect: {}", output::in_one_line(&error)));
+            exit::FAILED.into()
+        }
+    }
+}

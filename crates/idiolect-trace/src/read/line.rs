@@ -20,6 +20,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) line_number: u64,
     pub(crate) report: &'a mut SourceReport,
     pub(crate) sink: &'a mut dyn Sink,
+    /// Why the file cannot be read at all, once [`Emitter::refuse`] has said so.
+    pub(crate) refusal: Option<String>,
 }
 
 impl Emitter<'_> {
@@ -29,6 +31,15 @@ impl Emitter<'_> {
             self.report.calls += 1;
         }
         self.sink.record(record)
+    }
+
+    /// Ends the reading: the file as a whole cannot be used, and `message` says why and what to do.
+    ///
+    /// Whoever drives the reader looks at [`Emitter::refusal`] after a break and turns it into an error
+    /// that names the file.
+    pub(crate) fn refuse(&mut self, message: impl Into<String>) -> ControlFlow<()> {
+        self.refusal.get_or_insert_with(|| message.into());
+        ControlFlow::Break(())
     }
 
     /// Counts the line at hand as passed over.

@@ -1,0 +1,178 @@
+//! Which calls of a stream are odd, and what was expected instead.
+
+use std::collections::VecDeque;
+
+use idiolect_trace::StartKind;
+use serde::Serialize;
+
+use crate::{DetectorState, Judge, StreamScore, StreamState, Token, Vocabulary};
+
+/// A call that the model did not expect.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Surprising {
+    /// Its place in the stream, from 1.
+    pub position: u64,
+    /// When it was made, as in the record.
+    pub time_ns: Option<u64>,
+    /// Its name.
+    pub call: String,
+    /// Its surprise, in nats.
+    pub surprise: f32,
+    /// Its probability, as the model saw it.
+    pub probability: f64,
+    /// Whether no training stream made it.
+    pub unknown: bool,
+    /// The calls before it, the last one last.
+    pub before: Vec<String>,
+    /// The likeliest calls in its place, with their probabilities.
+    pub expected: Vec<(String, f64)>,
+}
+
+/// What there is to say of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// Its score.
+    pub score: StreamScore,
+    /// Its most surprising calls, the most surprising first.
+    pub surprising: Vec<Surprising>,
+    /// The largest surprise in each of a number of equal stretches, in nats.
+    pub curve: Vec<f32>,
+    /// Calls in a stretch of the curve.
+    pub calls_per_stretch: u64,
+}
+
+/// Explains streams as a [`Judge`] scores them.
+#[derive(Debug)]
+pub struct Explainer<'j, 'p> {
+    judge: &'j Judge<'p>,
+    /// Surprising calls kept a stream.
+    keep: usize,
+}
+
+/// What is remembered of a stream that is being explained: bounded, however long it is.
+#[derive(Clone, Debug)]
+pub struct Track {
+    state: StreamState,
+    before: VecDeque<String>,
+    surprising: Vec<Surprising>,
+    curve: Vec<f32>,
+    calls_per_stretch: u64,
+    in_stretch: u64,
+}
+
+/// Calls shown before a surprising one.
+const CONTEXT: usize = 6;
+/// Likeliest calls shown in place of a surprising one.
+const EXPECTED: usize = 3;
+/// Most stretches of a curve; at twice as many, neighbours are merged.
+const STRETCHES: usize = 120;
+
+impl<'j, 'p> Explainer<'j, 'p> {
+    /// Keeps so many surprising calls of each stream.
+    pub fn new(judge: &'j Judge<'p>, keep: usize) -> Self {
+        Explainer { judge, keep }
+    }
+
+    /// The judge it explains.
+    pub fn judge(&self) -> &'j Judge<'p> {
+        self.judge
+    }
+
+    /// The track of a stream that begins like this.
+    pub fn begin(&self, start: StartKind) -> Track {
+        Track {
+            state: self.judge.begin(start),
+            before: VecDeque::with_capacity(CONTEXT),
+            surprising: Vec::new(),
+            curve: Vec::new(),
+            calls_per_stretch: 1,
+            in_stretch: 0,
+        }
+    }
+
+    /// Takes the next call.
+    pub fn call(&self, track: &mut Track, name: &str, time_ns: Option<u64>) {
+        let vocabulary = &self.judge.profile().vocabulary;
+        let token = vocabulary.token(name);
+        let expecting = self.judge.detector_state(&track.state).clone();
+        let surprise = self.judge.call(&mut track.state, token);
+        track.draw(surprise);
+        let least = track.surprising.last().map_or(0.0, |least| least.surprise);
+        if track.surprising.len() < self.keep || surprise > least {
+            let found = Surprising {
+                position: track.state.calls(),
+                time_ns,
+                call: name.to_owned(),
+                surprise,
+                probability: f64::from(-surprise).exp(),
+                unknown: token == Vocabulary::UNKNOWN,
+                before: track.before.iter().cloned().collect(),
+                expected: self.expected(&expecting),
+            };
+            let place = track
+                .surprising
+                .partition_point(|kept| kept.surprise >= surprise);
+            track.surprising.insert(place, found);
+            track.surprising.truncate(self.keep);
+        }
+        track.remember(name);
+    }
+
+    /// Calls are missing here.
+    pub fn gap(&self, track: &mut Track) {
+        self.judge.gap(&mut track.state);
+        track.remember("<gap>");
+    }
+
+    /// The explanation of a stream as far as it has come.
+    pub fn explain(&self, track: &Track) -> Explanation {
+        Explanation {
+            score: self.judge.score(&track.state),
+            surprising: track.surprising.clone(),
+            curve: track.curve.clone(),
+            calls_per_stretch: track.calls_per_stretch,
+        }
+    }
+
+    fn expected(&self, state: &DetectorState) -> Vec<(String, f64)> {
+        let profile = self.judge.profile();
+        let mut probabilities = Vec::new();
+        profile.detector().predict(state, &mut probabilities);
+        let mut tokens: Vec<Token> =
+            (Vocabulary::FIRST_CALL..probabilities.len() as Token).collect();
+        tokens.sort_by(|&a, &b| probabilities[b as usize].total_cmp(&probabilities[a as usize]));
+        tokens.truncate(EXPECTED);
+        let named = tokens.into_iter().map(|token| {
+            let probability = f64::from(probabilities[token as usize]);
+            (profile.vocabulary.name(token).to_owned(), probability)
+        });
+        named.collect()
+    }
+}
+
+impl Track {
+    fn remember(&mut self, name: &str) {
+        if self.before.len() == CONTEXT {
+            self.before.pop_front();
+        }
+        self.before.push_back(name.to_owned());
+    }
+
+    fn draw(&mut self, surprise: f32) {
+        if self.in_stretch == self.calls_per_stretch || self.curve.is_empty() {
+            self.in_stretch = 0;
+            if self.curve.len() == 2 * STRETCHES {
+                self.curve = self
+                    .curve
+                    .chunks(2)
+                    .map(|pair| pair.iter().copied().fold(0.0, f32::max))
+                    .collect();
+                self.calls_per_stretch *= 2;
+            }
+            self.curve.push(surprise);
+        } else if let Some(last) = self.curve.last_mut() {
+            *last = last.max(surprise);
+        }
+        self.in_stretch += 1;
+    }
+}

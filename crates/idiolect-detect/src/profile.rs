@@ -1,0 +1,116 @@
+//! The profile: what normal sounds like, in one file.
+//!
+//! The file is a safetensors file. Its metadata has one key, `idiolect`, with a JSON header: format,
+//! vocabulary, what each model is, how signals and verdicts are made, and where it all comes from.
+//! Tensors named `model.N.*` are the models' weights, and `calibration.N` the ascending scores of each
+//! calibration, all of little-endian 32-bit floats. Loading runs nothing and believes nothing: every
+//! count, shape and value is checked.
+
+pub(crate) mod container;
+mod error;
+mod file;
+mod header;
+mod trust;
+
+use std::collections::BTreeSet;
+
+use idiolect_trace::StartKind;
+
+pub use error::{Problem, ProfileError};
+pub use header::{Decision, Provenance, TokenScheme};
+
+use crate::{
+    Calibration, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit, Vocabulary,
+};
+
+/// What was learned of a program's normal behaviour.
+#[derive(Debug)]
+pub struct Profile {
+    /// What a token is made of.
+    pub token_scheme: TokenScheme,
+    /// The tokens.
+    pub vocabulary: Vocabulary,
+    /// The models.
+    pub models: Vec<Model>,
+    /// How surprises become signals.
+    pub signals: SignalSettings,
+    /// How a verdict is reached.
+    pub decision: Decision,
+    /// Scores of normal units that trained nothing.
+    pub calibrations: Vec<Calibration>,
+    /// The programs that were executed in training.
+    pub programs: BTreeSet<String>,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+/// A model of a profile.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Model {
+    /// An LSTM language model.
+    Lstm(LstmModel),
+}
+
+impl Model {
+    /// It as a detector.
+    pub fn detector(&self) -> &dyn Detector {
+        match self {
+            Model::Lstm(model) => model,
+        }
+    }
+}
+
+/// The threshold that holds for a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Threshold<'a> {
+    /// A higher score is anomalous.
+    pub value: f32,
+    /// What it comes from.
+    pub calibration: &'a Calibration,
+}
+
+impl Profile {
+    /// The model whose surprises make the score.
+    pub fn detector(&self) -> &dyn Detector {
+        self.models[0].detector()
+    }
+
+    /// What is scored as one.
+    pub fn unit(&self) -> Unit {
+        self.calibrations
+            .first()
+            .map_or(Unit::Stream, |calibration| calibration.unit)
+    }
+
+    /// The threshold of one signal for streams that start like this, at this false alarm rate: from the
+    /// calibration on their own kind where that supports the rate, from the one on all kinds otherwise.
+    ///
+    /// # Errors
+    /// [`RateError`] where neither supports it.
+    pub fn threshold(
+        &self,
+        signal: SignalKind,
+        start: Option<StartKind>,
+        rate: f64,
+    ) -> Result<Threshold<'_>, RateError> {
+        let of_kind = self.calibration(signal, start).and_then(|calibration| {
+            let value = calibration.threshold(rate).ok()?;
+            Some(Threshold { value, calibration })
+        });
+        if let Some(threshold) = of_kind {
+            return Ok(threshold);
+        }
+        let pooled = self.calibration(signal, None);
+        // Loading and fitting both see to it that every signal has its pooled calibration.
+        let calibration = pooled.expect("every profile has a pooled calibration of each signal");
+        let value = calibration.threshold(rate)?;
+        Ok(Threshold { value, calibration })
+    }
+
+    fn calibration(&self, signal: SignalKind, start: Option<StartKind>) -> Option<&Calibration> {
+        self.calibrations
+            .iter()
+            .find(|c| c.model == 0 && c.signal == signal && c.start == start)
+    }
+}

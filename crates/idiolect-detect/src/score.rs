@@ -1,0 +1,227 @@
+//! From the calls of a stream to a verdict.
+
+use idiolect_trace::StartKind;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    DetectorState, Profile, RateError, SignalKind, SignalSettings, Signals, Token, Tracker, Unit,
+    Vocabulary,
+};
+
+/// What the score of a stream says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It sounds like itself.
+    Normal,
+    /// It scores above the threshold.
+    Anomalous,
+    /// There was nothing to judge: no call, or calls only right after a gap.
+    Withheld,
+}
+
+/// The score of one stream.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StreamScore {
+    /// Its score: the signal that decides, of the whole stream or of its worst block.
+    pub score: Option<f32>,
+    /// A higher score is anomalous.
+    pub threshold: f32,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Share of normal units that score as high: from 1 / (n + 1) of the calibration to 1.
+    pub p_value: Option<f64>,
+    /// All signals, of the whole stream or of its worst block.
+    pub signals: Option<Signals>,
+    /// Calls in it.
+    pub calls: u64,
+    /// Calls among them that training never saw.
+    pub unknown_calls: u64,
+    /// Places where calls are missing.
+    pub gaps: u64,
+    /// Blocks that were scored, where blocks are the unit.
+    pub blocks: Option<Blocks>,
+}
+
+/// How the blocks of a stream scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocks {
+    /// Blocks scored.
+    pub scored: u64,
+    /// Blocks above the threshold.
+    pub anomalous: u64,
+}
+
+/// Scores streams by one profile at one false alarm rate.
+#[derive(Debug)]
+pub struct Judge<'p> {
+    profile: &'p Profile,
+    signal: SignalKind,
+    unit: Unit,
+    thresholds: [f32; 3],
+}
+
+/// What is remembered of a stream while it lasts: constant in size.
+#[derive(Clone, Debug)]
+pub struct StreamState {
+    start: StartKind,
+    detector: DetectorState,
+    tracker: Tracker,
+    calls: u64,
+    unknown_calls: u64,
+    gaps: u64,
+    /// Calls that still count for nothing, after a gap.
+    withheld: u8,
+    blocks: Blocks,
+    worst: Option<Signals>,
+}
+
+/// Calls after a gap whose surprise counts for nothing: the model has to find its place again.
+const WITHHELD_AFTER_GAP: u8 = 3;
+
+impl StreamState {
+    /// Calls taken.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+}
+
+impl<'p> Judge<'p> {
+    /// Judges by this signal, or the profile's own, at this false alarm rate, or the profile's own.
+    ///
+    /// # Errors
+    /// [`RateError`] where the profile's calibration does not support the rate.
+    pub fn new(
+        profile: &'p Profile,
+        signal: Option<SignalKind>,
+        rate: Option<f64>,
+    ) -> Result<Self, RateError> {
+        let signal = signal.unwrap_or(profile.decision.signal);
+        let rate = rate.unwrap_or(profile.decision.rate);
+        let mut thresholds = [0.0; 3];
+        for (threshold, start) in thresholds.iter_mut().zip(StartKind::ALL) {
+            *threshold = profile.threshold(signal, Some(start), rate)?.value;
+        }
+        Ok(Judge {
+            profile,
+            signal,
+            unit: profile.unit(),
+            thresholds,
+        })
+    }
+
+    /// The profile it judges by.
+    pub fn profile(&self) -> &'p Profile {
+        self.profile
+    }
+
+    /// The signal that is the score.
+    pub fn signal(&self) -> SignalKind {
+        self.signal
+    }
+
+    /// The score above which a stream that starts like this is anomalous.
+    pub fn threshold(&self, start: StartKind) -> f32 {
+        self.thresholds[start as usize]
+    }
+
+    /// The state of a stream that begins like this.
+    pub fn begin(&self, start: StartKind) -> StreamState {
+        StreamState {
+            start,
+            detector: self.profile.detector().begin(start),
+            tracker: Tracker::default(),
+            calls: 0,
+            unknown_calls: 0,
+            gaps: 0,
+            withheld: 0,
+            blocks: Blocks::default(),
+            worst: None,
+        }
+    }
+
+    /// Takes the next call; returns its surprise in nats.
+    pub fn call(&self, state: &mut StreamState, token: Token) -> f32 {
+        state.calls += 1;
+        state.unknown_calls += u64::from(token == Vocabulary::UNKNOWN);
+        let surprise = self.profile.detector().observe(&mut state.detector, token);
+        if state.withheld > 0 {
+            state.withheld -= 1;
+            return surprise;
+        }
+        state.tracker.observe(surprise, &self.profile.signals);
+        if self.unit == Unit::Block(state.tracker.calls() as usize) {
+            self.end_block(state);
+        }
+        surprise
+    }
+
+    /// Calls are missing here.
+    pub fn gap(&self, state: &mut StreamState) {
+        state.gaps += 1;
+        state.withheld = WITHHELD_AFTER_GAP;
+        state.tracker.gap();
+        self.profile.detector().gap(&mut state.detector);
+    }
+
+    /// The detector's state of a stream, to ask what it expects next.
+    pub fn detector_state<'s>(&self, state: &'s StreamState) -> &'s DetectorState {
+        &state.detector
+    }
+
+    /// The score of a stream as far as it has come.
+    pub fn score(&self, state: &StreamState) -> StreamScore {
+        let mut state = state.clone();
+        let signals = match self.unit {
+            Unit::Stream => state.tracker.signals(&self.profile.signals),
+            Unit::Block(len) => {
+                // A last part of under half a block is too short to be scored fairly, unless it is all.
+                if state.tracker.calls() as usize >= len / 2 || state.blocks.scored == 0 {
+                    self.end_block(&mut state);
+                }
+                state.worst
+            }
+        };
+        let threshold = self.threshold(state.start);
+        let score = signals.map(|signals| signals.get(self.signal));
+        StreamScore {
+            score,
+            threshold,
+            verdict: match score {
+                None => Verdict::Withheld,
+                Some(score) if score > threshold => Verdict::Anomalous,
+                Some(_) => Verdict::Normal,
+            },
+            p_value: score.map(|score| self.p_value(state.start, score)),
+            signals,
+            calls: state.calls,
+            unknown_calls: state.unknown_calls,
+            gaps: state.gaps,
+            blocks: matches!(self.unit, Unit::Block(_)).then_some(state.blocks),
+        }
+    }
+
+    fn end_block(&self, state: &mut StreamState) {
+        let settings: &SignalSettings = &self.profile.signals;
+        let Some(signals) = state.tracker.signals(settings) else {
+            return;
+        };
+        let score = signals.get(self.signal);
+        state.blocks.scored += 1;
+        state.blocks.anomalous += u64::from(score > self.threshold(state.start));
+        if state
+            .worst
+            .is_none_or(|worst| score > worst.get(self.signal))
+        {
+            state.worst = Some(signals);
+        }
+        state.tracker = Tracker::default();
+    }
+
+    fn p_value(&self, start: StartKind, score: f32) -> f64 {
+        let rate = self.profile.decision.rate;
+        self.profile
+            .threshold(self.signal, Some(start), rate)
+            .map_or(1.0, |threshold| threshold.calibration.p_value(score))
+    }
+}

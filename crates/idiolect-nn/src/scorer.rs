@@ -1,0 +1,456 @@
+//! Scoring one call at a time.
+
+use crate::kernel::cell::{BLOCK, GATES, Step};
+use crate::kernel::gemm::{Matrix, gemm};
+use crate::kernel::panel::pack;
+use crate::kernel::panel::pack_transposed;
+use crate::kernel::softmax::{LogProb, LogProbs, Logits, OUTPUT_PANEL};
+use crate::kernel::{Level, padded};
+use crate::layout::Layout;
+use crate::{Architecture, Weights};
+
+/// A network made ready to follow streams, one token at a time.
+///
+/// Made once from the weights and shared between threads; what it knows of a stream lies in a [`State`]
+/// of the caller's. No step allocates.
+#[derive(Debug)]
+pub struct Scorer {
+    architecture: Architecture,
+    level: Level,
+    input: Input,
+    layers: Vec<Layer>,
+    /// Panels of 32 tokens.
+    output: Vec<f32>,
+    /// -infinity in the padding.
+    output_bias: Vec<f32>,
+}
+
+/// What the first layer is fed.
+#[derive(Debug)]
+enum Input {
+    /// [V, 4W]: the input's whole part of the first layer's gates, bias included.
+    Table(Vec<f32>),
+    /// [V, E padded]: where a table would be too large.
+    Embedding(Vec<f32>),
+}
+
+#[derive(Debug)]
+struct Layer {
+    /// Width, padded.
+    width: usize,
+    /// Panels of eight units; see [`Step::panels`].
+    panels: Vec<f32>,
+    /// 4W, interleaved.
+    bias: Vec<f32>,
+}
+
+/// What a [`Scorer`] remembers of one stream: h and c of each layer.
+///
+/// It belongs to the architecture whose scorer made it. It is small (two numbers a unit, and the widest
+/// layer's width to work in) and can be kept for every live stream, cloned, and written to bytes.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// For each layer h, then c, padded; then room for one h.
+    values: Vec<f32>,
+    /// Numbers before that room.
+    kept: usize,
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.values[..self.kept] == other.values[..other.kept]
+    }
+}
+
+/// Bytes that are not a state of the architecture.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// There are more or fewer of them than the architecture's state takes.
+    #[error(
+        "a state of {found} bytes, where this network's takes {expected}: it belongs to another one"
+    )]
+    Length {
+        /// Bytes that a state takes.
+        expected: usize,
+        /// Bytes that there were.
+        found: usize,
+    },
+    /// One of the numbers is NaN or infinite, or is an h beyond ±1, which no network arrives at.
+    #[error(
+        "number {0} of the state is none that a network can have arrived at: the state is damaged"
+    )]
+    OutOfRange(usize),
+}
+
+impl Scorer {
+    /// Largest table of input parts, in bytes; beyond it the product is done at each step.
+    const MAX_TABLE: usize = 64 << 20;
+
+    /// Packs the weights.
+    pub fn new(weights: &Weights) -> Self {
+        Scorer::with(weights, Level::detect(), Self::MAX_TABLE)
+    }
+
+    fn with(weights: &Weights, level: Level, max_table: usize) -> Self {
+        let architecture = weights.architecture().clone();
+        let layout = Layout::new(&architecture);
+        let flat = layout.flatten(weights);
+        let embedding = &flat[layout.embedding.clone()];
+        let mut input = None;
+        let mut layers = Vec::new();
+        for layer in &layout.layers {
+            let gates = layer.gates();
+            let weight_ih = &flat[layer.weight_ih.clone()];
+            let weight_hh = &flat[layer.weight_hh.clone()];
+            let bias = flat[layer.bias.clone()].to_vec();
+            let mut rows = Vec::new();
+            if input.is_none() {
+                if layout.vocab * gates * size_of::<f32>() <= max_table {
+                    input = Some(Input::Table(table(embedding, weight_ih, &bias)));
+                } else {
+                    input = Some(Input::Embedding(embedding.to_vec()));
+                    rows.extend_from_slice(weight_ih);
+                }
+            } else {
+                rows.extend_from_slice(weight_ih);
+            }
+            rows.extend_from_slice(weight_hh);
+            let mut panels = vec![0.0; rows.len()];
+            pack(&rows, gates, BLOCK, &mut panels);
+            layers.push(Layer {
+                width: layer.width,
+                panels,
+                bias,
+            });
+        }
+        let top = layout.top_width();
+        let places = layout.vocab.next_multiple_of(OUTPUT_PANEL);
+        let mut output = vec![0.0; places * top];
+        pack_transposed(&flat[layout.output.clone()], top, OUTPUT_PANEL, &mut output);
+        let mut output_bias = flat[layout.output_bias][..layout.vocab].to_vec();
+        output_bias.resize(places, f32::NEG_INFINITY);
+        Scorer {
+            architecture,
+            level,
+            input: input.unwrap_or(Input::Embedding(Vec::new())),
+            layers,
+            output,
+            output_bias,
+        }
+    }
+
+    /// What it scores with.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The state of a stream of which nothing has been seen: all zero.
+    pub fn state(&self) -> State {
+        State {
+            values: vec![0.0; self.state_len()],
+            kept: 2 * self.layers.iter().map(|l| l.width).sum::<usize>(),
+        }
+    }
+
+    fn state_len(&self) -> usize {
+        let widest = self.layers.iter().map(|l| l.width).max().unwrap_or(0);
+        2 * self.layers.iter().map(|l| l.width).sum::<usize>() + widest
+    }
+
+    /// Takes in the next token.
+    ///
+    /// # Panics
+    /// If the token is not below the vocabulary, or the state is another architecture's.
+    pub fn advance(&self, state: &mut State, token: u32) {
+        let token = token as usize;
+        assert!(
+            token < self.architecture.vocab,
+            "token beyond the vocabulary"
+        );
+        assert_eq!(
+            state.values.len(),
+            self.state_len(),
+            "state of another network"
+        );
+        let mut rest = state.values.as_mut_slice();
+        let mut below: &[f32] = match &self.input {
+            Input::Table(_) => &[],
+            Input::Embedding(embedding) => row(embedding, token, self.architecture.vocab),
+        };
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (own, above) = rest.split_at_mut(2 * layer.width);
+            let (h, c) = own.split_at_mut(layer.width);
+            let spare = above.len() - layer.width;
+            let start = match &self.input {
+                Input::Table(table) if index == 0 => row(table, token, self.architecture.vocab),
+                _ => &layer.bias,
+            };
+            self.level.run(Step {
+                width: layer.width,
+                start,
+                input: below,
+                panels: &layer.panels,
+                h_before: h,
+                h: &mut above[spare..],
+                c,
+            });
+            h.copy_from_slice(&above[spare..]);
+            below = h;
+            rest = above;
+        }
+    }
+
+    /// ln of the probability that `token` comes next, in nats. The rest of the distribution is not
+    /// written anywhere.
+    ///
+    /// # Panics
+    /// If the token is not below the vocabulary, or the state is another architecture's.
+    pub fn log_prob(&self, state: &State, token: u32) -> f32 {
+        let token = token as usize;
+        assert!(
+            token < self.architecture.vocab,
+            "token beyond the vocabulary"
+        );
+        self.level.run(LogProb {
+            logits: self.logits(state),
+            token,
+        })
+    }
+
+    /// ln of the probability of each token to come next, in nats.
+    ///
+    /// # Panics
+    /// If `to` has not room for exactly the vocabulary, or the state is another architecture's.
+    pub fn log_probs(&self, state: &State, to: &mut [f32]) {
+        assert_eq!(
+            to.len(),
+            self.architecture.vocab,
+            "room for another vocabulary"
+        );
+        self.level.run(LogProbs {
+            logits: self.logits(state),
+            to,
+        });
+    }
+
+    fn logits<'a>(&'a self, state: &'a State) -> Logits<'a> {
+        assert_eq!(
+            state.values.len(),
+            self.state_len(),
+            "state of another network"
+        );
+        let top = self.layers.last().map_or(0, |l| l.width);
+        let before: usize = 2 * self.layers.iter().map(|l| l.width).sum::<usize>() - 2 * top;
+        Logits {
+            h: &state.values[before..before + top],
+            panels: &self.output,
+            bias: &self.output_bias,
+        }
+    }
+
+    /// Bytes that [`Scorer::write_state`] writes.
+    pub fn state_bytes(&self) -> usize {
+        2 * self.architecture.hidden.iter().sum::<usize>() * size_of::<f32>()
+    }
+
+    /// Appends a state to `to`: for each layer h, then c, as little-endian f32. The same on every machine.
+    ///
+    /// # Panics
+    /// If the state is another architecture's.
+    pub fn write_state(&self, state: &State, to: &mut Vec<u8>) {
+        assert_eq!(
+            state.values.len(),
+            self.state_len(),
+            "state of another network"
+        );
+        let mut rest = state.values.as_slice();
+        for &hidden in &self.architecture.hidden {
+            for _ in 0..2 {
+                let (values, after) = rest.split_at(padded(hidden));
+                to.extend(values[..hidden].iter().flat_map(|x| x.to_le_bytes()));
+                rest = after;
+            }
+        }
+    }
+
+    /// The state that [`Scorer::write_state`] wrote.
+    pub fn read_state(&self, bytes: &[u8]) -> Result<State, StateError> {
+        let expected = self.state_bytes();
+        if bytes.len() != expected {
+            return Err(StateError::Length {
+                expected,
+                found: bytes.len(),
+            });
+        }
+        let mut numbers = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .enumerate();
+        let mut state = self.state();
+        let mut rest = state.values.as_mut_slice();
+        for &hidden in &self.architecture.hidden {
+            // |h| = |o tanh(c)| is 1 at most; c may grow with every step.
+            for bound in [1.0, f32::MAX] {
+                let (values, after) = rest.split_at_mut(padded(hidden));
+                for to in &mut values[..hidden] {
+                    // There are as many numbers as places: the length is checked above.
+                    let Some((index, number)) = numbers.next() else {
+                        break;
+                    };
+                    // NaN is not within any bound.
+                    if !(-bound..=bound).contains(&number) {
+                        return Err(StateError::OutOfRange(index));
+                    }
+                    *to = number;
+                }
+                rest = after;
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// The input's part of the gates for each token: embedding [V, E] times weights [E, 4W], and the bias.
+fn table(embedding: &[f32], weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
+    let gates = bias.len();
+    let width = weight_ih.len() / gates;
+    let vocab = embedding.len() / width;
+    let mut table = bias.repeat(vocab);
+    gemm(
+        &mut table,
+        gates,
+        Matrix::new(embedding, vocab, width, width),
+        Matrix::new(weight_ih, width, gates, gates),
+        true,
+    );
+    table
+}
+
+/// A row of a matrix with `rows` rows.
+fn row(matrix: &[f32], index: usize, rows: usize) -> &[f32] {
+    let width = matrix.len() / rows;
+    &matrix[index * width..][..width]
+}
+
+const _: () = assert!(BLOCK == GATES * crate::kernel::LANES);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn weights(hidden: &[usize], vocab: usize) -> Weights {
+        let architecture = Architecture {
+            vocab,
+            embedding: 6,
+            hidden: hidden.to_vec(),
+        };
+        Weights::init(&architecture, 11).unwrap()
+    }
+
+    #[test]
+    fn all_paths_agree() {
+        for (hidden, vocab) in [
+            (vec![64], 180),
+            (vec![5, 17], 33),
+            (vec![9], 1),
+            (vec![8, 8, 8], 32),
+        ] {
+            let weights = weights(&hidden, vocab);
+            let fast = Scorer::new(&weights);
+            let others = [
+                Scorer::with(&weights, Level::plain(), usize::MAX),
+                Scorer::with(&weights, Level::detect(), 0),
+                Scorer::with(&weights, Level::plain(), 0),
+            ];
+            let mut state = fast.state();
+            let mut states = others.each_ref().map(Scorer::state);
+            let mut all = vec![0.0; vocab];
+            for step in 0..50usize {
+                let next = (step * 7 % vocab) as u32;
+                let log_prob = fast.log_prob(&state, next);
+                fast.log_probs(&state, &mut all);
+                assert!((all[next as usize] - log_prob).abs() < 1e-5);
+                let total: f64 = all.iter().map(|&x| f64::from(x).exp()).sum();
+                assert!((total - 1.0).abs() < 1e-5, "{total}");
+                for (other, state) in others.iter().zip(&mut states) {
+                    assert!((other.log_prob(state, next) - log_prob).abs() < 1e-5);
+                    other.advance(state, next);
+                }
+                fast.advance(&mut state, next);
+            }
+        }
+    }
+
+    #[test]
+    fn huge_logits_do_not_overflow() {
+        let base = weights(&[8], 40);
+        let tensors = base.tensors().map(|(name, shape, data)| {
+            let mut data = data.to_vec();
+            if name == "output.bias" {
+                data[3] = 2e38;
+                data[4] = -2e38;
+            }
+            (name.to_owned(), shape.to_vec(), data)
+        });
+        let scorer = Scorer::new(&Weights::from_tensors(base.architecture(), tensors).unwrap());
+        let state = scorer.state();
+        assert_eq!(scorer.log_prob(&state, 3), 0.0);
+        assert!(scorer.log_prob(&state, 5) < -1e38);
+        let mut all = vec![0.0; 40];
+        scorer.log_probs(&state, &mut all);
+        assert_eq!(all[3], 0.0);
+        assert!(all.iter().all(|x| !x.is_nan()));
+    }
+
+    proptest! {
+        #[test]
+        fn states_read_back(tokens in prop::collection::vec(0u32..20, 0..30)) {
+            let scorer = Scorer::new(&weights(&[5, 16], 20));
+            let mut state = scorer.state();
+            for token in tokens {
+                scorer.advance(&mut state, token);
+            }
+            let mut bytes = Vec::new();
+            scorer.write_state(&state, &mut bytes);
+            prop_assert_eq!(bytes.len(), scorer.state_bytes());
+            let mut again = scorer.read_state(&bytes).unwrap();
+            prop_assert_eq!(scorer.log_prob(&again, 3), scorer.log_prob(&state, 3));
+            scorer.advance(&mut again, 1);
+            scorer.advance(&mut state, 1);
+            prop_assert_eq!(again, state);
+        }
+
+        #[test]
+        fn any_bytes_are_a_state_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..180)) {
+            let scorer = Scorer::new(&weights(&[5, 16], 20));
+            match scorer.read_state(&bytes) {
+                Ok(state) => {
+                    prop_assert_eq!(bytes.len(), 168);
+                    prop_assert_eq!(scorer.log_prob(&state, 0).is_nan(), false);
+                }
+                Err(StateError::Length { found, .. }) => prop_assert_eq!(found, bytes.len()),
+                Err(StateError::OutOfRange(index)) => prop_assert!(index < 42),
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_state_is_refused() {
+        let scorer = Scorer::new(&weights(&[5, 16], 20));
+        let mut bytes = vec![0; 168];
+        bytes[4 * 7..4 * 8].copy_from_slice(&f32::NAN.to_le_bytes());
+        assert_eq!(scorer.read_state(&bytes), Err(StateError::OutOfRange(7)));
+        bytes[4 * 7..4 * 8].copy_from_slice(&3f32.to_le_bytes());
+        assert!(scorer.read_state(&bytes).is_ok(), "number 7 is a c");
+        bytes[4..8].copy_from_slice(&1.5f32.to_le_bytes());
+        assert_eq!(scorer.read_state(&bytes), Err(StateError::OutOfRange(1)));
+        let length = StateError::Length {
+            expected: 168,
+            found: 3,
+        };
+        assert_eq!(scorer.read_state(&[0; 3]), Err(length));
+    }
+}

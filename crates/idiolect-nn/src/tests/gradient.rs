@@ -1,0 +1,204 @@
+//! Gradients against finite differences of the reference.
+
+use super::reference::Reference;
+use super::{assert_close, learn_chunks};
+use crate::{Architecture, Corpus, Dropout, IGNORE, Rng, Scorer, Weights};
+
+/// Sequences in which some targets are to be ignored.
+struct Sequences(Vec<(Vec<u32>, Vec<u32>)>);
+
+impl Corpus for Sequences {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn size_hint(&self, index: usize) -> usize {
+        self.0[index].0.len()
+    }
+    fn sequence(&self, index: usize, _: &mut Rng, inputs: &mut Vec<u32>, targets: &mut Vec<u32>) {
+        inputs.extend(&self.0[index].0);
+        targets.extend(&self.0[index].1);
+    }
+}
+
+fn sequences(lengths: &[usize], vocab: usize) -> Sequences {
+    let mut rng = Rng::new(8);
+    let mut draw = |len| {
+        (0..len)
+            .map(|_| rng.below(vocab) as u32)
+            .collect::<Vec<_>>()
+    };
+    let mut sequences: Vec<_> = lengths.iter().map(|&n| (draw(n), draw(n))).collect();
+    for (_, targets) in &mut sequences {
+        targets
+            .iter_mut()
+            .skip(1)
+            .step_by(4)
+            .for_each(|t| *t = IGNORE);
+    }
+    Sequences(sequences)
+}
+
+fn weights(vocab: usize, embedding: usize, hidden: &[usize]) -> Weights {
+    let hidden = hidden.to_vec();
+    let architecture = Architecture {
+        vocab,
+        embedding,
+        hidden,
+    };
+    Weights::init(&architecture, 21).unwrap()
+}
+
+/// One lane a sequence, so the reference is easily written: each reads its sequence chunk by chunk, with
+/// the state carried and no gradient flowing from one chunk to the one before.
+fn check(vocab: usize, embedding: usize, hidden: &[usize], lengths: &[usize], steps: usize) {
+    let weights = weights(vocab, embedding, hidden);
+    let corpus = sequences(lengths, vocab);
+    let learned = learn_chunks(&weights, &corpus, lengths.len(), steps, Dropout::default());
+    let reference = Reference::new(&weights);
+    let mut states = vec![reference.state(); lengths.len()];
+    assert_eq!(learned.len(), lengths.iter().max().unwrap().div_ceil(steps));
+    for (chunk, learned) in learned.iter().enumerate() {
+        let part = |tokens: &[u32]| {
+            let from = (chunk * steps).min(tokens.len());
+            tokens[from..(from + steps).min(tokens.len())].to_vec()
+        };
+        let parts: Vec<_> = corpus.0.iter().map(|(i, t)| (part(i), part(t))).collect();
+        let count = parts
+            .iter()
+            .flat_map(|(_, t)| t)
+            .filter(|&&t| t != IGNORE)
+            .count() as f64;
+        let loss = |reference: &Reference| {
+            let of = parts.iter().zip(&states);
+            let sum: f64 = of
+                .map(|((i, t), s)| reference.loss(&mut s.clone(), i, t))
+                .sum();
+            sum / count
+        };
+        assert!((learned.mean_loss - loss(&reference)).abs() < 1e-5);
+        let slopes = reference.gradient(loss);
+        for ((name, _, ours), theirs) in learned.gradient.tensors().zip(&slopes) {
+            assert_close(name, ours, theirs);
+        }
+        for ((inputs, targets), state) in parts.iter().zip(&mut states) {
+            reference.loss(state, inputs, targets);
+        }
+    }
+}
+
+#[test]
+fn one_layer_with_a_table() {
+    check(7, 3, &[5], &[12, 9, 4], 6);
+}
+
+#[test]
+fn several_layers_of_different_widths() {
+    check(7, 3, &[5, 9, 4], &[10, 7, 7], 5);
+}
+
+#[test]
+fn more_tokens_than_rows_so_without_a_table() {
+    check(40, 5, &[6, 3], &[9, 4, 1], 4);
+}
+
+#[test]
+fn widths_of_whole_vectors_and_many_lanes() {
+    check(9, 8, &[8], &[3; 19], 2);
+}
+
+#[test]
+fn one_lane() {
+    check(6, 4, &[17], &[11], 11);
+}
+
+#[test]
+fn dropout_with_its_masks_held_fixed() {
+    let dropout = Dropout {
+        embedding: 0.25,
+        between: 0.375,
+        output: 0.5,
+    };
+    let weights = weights(7, 5, &[6, 9]);
+    let corpus = sequences(&[10], 7);
+    let learned = learn_chunks(&weights, &corpus, 1, 10, dropout);
+    let [learned] = learned.as_slice() else {
+        panic!("one chunk")
+    };
+    // One lane: the rows are the steps. Widths are padded to whole vectors.
+    let masks = &learned.masks[0];
+    for (mask, width) in masks.iter().zip([8, 8, 16]) {
+        assert_eq!(mask.len(), 10 * width);
+        assert!(mask.contains(&0.0) && mask.iter().any(|&m| m > 1.0));
+    }
+    let (inputs, targets) = &corpus.0[0];
+    let count = targets.iter().filter(|&&t| t != IGNORE).count() as f64;
+    let loss = |reference: &Reference| {
+        let mut state = reference.state();
+        let mut sum = 0.0;
+        for (step, (&input, &target)) in inputs.iter().zip(targets).enumerate() {
+            let at_step = [8, 8, 16].into_iter().zip(masks);
+            let at_step: Vec<_> = at_step.map(|(w, m)| &m[step * w..][..w]).collect();
+            let log_probs = reference.step(&mut state, input, &at_step);
+            if target != IGNORE {
+                sum -= log_probs[target as usize];
+            }
+        }
+        sum / count
+    };
+    let reference = Reference::new(&weights);
+    assert!((learned.mean_loss - loss(&reference)).abs() < 1e-5);
+    for ((name, _, ours), theirs) in learned.gradient.tensors().zip(reference.gradient(loss)) {
+        assert_close(name, ours, &theirs);
+    }
+}
+
+#[test]
+fn the_scorer_agrees_with_the_reference() {
+    for hidden in [vec![64], vec![20, 33], vec![3]] {
+        let weights = weights(50, 16, &hidden);
+        let reference = Reference::new(&weights);
+        let scorer = Scorer::new(&weights);
+        let (mut theirs, mut ours) = (reference.state(), scorer.state());
+        let mut rng = Rng::new(4);
+        let mut log_probs = vec![0.0; 50];
+        for _ in 0..200 {
+            let token = rng.below(50) as u32;
+            let expected = reference.step(&mut theirs, token, &[]);
+            scorer.advance(&mut ours, token);
+            scorer.log_probs(&ours, &mut log_probs);
+            for (token, (a, b)) in log_probs.iter().zip(&expected).enumerate() {
+                assert!((f64::from(*a) - b).abs() < 1e-4);
+                let one = f64::from(scorer.log_prob(&ours, token as u32));
+                assert!((one - b).abs() < 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_scorer_agrees_with_what_training_measures() {
+    let weights = weights(30, 12, &[24, 16]);
+    let streams: Vec<Vec<u32>> = sequences(&[300, 120, 7, 45], 30)
+        .0
+        .into_iter()
+        .map(|s| s.0)
+        .collect();
+    let measured = crate::mean_loss(&weights, &streams, 0, 1).unwrap();
+    let scorer = Scorer::new(&weights);
+    let (mut sum, mut count, mut correct) = (0.0, 0, 0);
+    let mut all = vec![0.0; 30];
+    for stream in &streams {
+        let mut state = scorer.state();
+        for pair in stream.windows(2) {
+            scorer.advance(&mut state, pair[0]);
+            scorer.log_probs(&state, &mut all);
+            let seen = all[pair[1] as usize];
+            sum -= f64::from(seen);
+            count += 1;
+            correct += u64::from(all.iter().all(|&other| other <= seen));
+        }
+    }
+    assert_eq!(measured.targets, count);
+    assert!((measured.mean_loss - sum / count as f64).abs() < 1e-4);
+    assert!((measured.accuracy - correct as f64 / count as f64).abs() < 1e-9);
+}

@@ -1,0 +1,113 @@
+//! Clipping and the optimiser's step over all weights.
+
+use rayon::prelude::*;
+
+use super::config::{Optimiser, OptimiserKind};
+use super::engine::STRETCH;
+use crate::kernel::Level;
+use crate::kernel::elementwise::{AdamFactors, AdamStep, SumSquares};
+
+/// Running means of the gradient and of its square, and how many steps they have seen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Moments {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) square: Vec<f32>,
+    pub(crate) steps: u64,
+}
+
+impl Moments {
+    pub(crate) fn new(len: usize) -> Self {
+        Moments {
+            mean: vec![0.0; len],
+            square: vec![0.0; len],
+            steps: 0,
+        }
+    }
+}
+
+/// Euclidean norm; `partial` is room to work in.
+pub(crate) fn norm(level: Level, gradient: &[f32], partial: &mut Vec<f64>) -> f64 {
+    partial.resize(gradient.len().div_ceil(STRETCH), 0.0);
+    gradient
+        .par_chunks(STRETCH)
+        .zip(partial.par_iter_mut())
+        .for_each(|(stretch, to)| *to = level.run(SumSquares(stretch)));
+    partial.iter().sum::<f64>().sqrt()
+}
+
+/// What to multiply a gradient of this norm by so that it is `max` long at most: PyTorch's
+/// `clip_grad_norm_`.
+pub(crate) fn clip_factor(norm: f64, max: Option<f64>) -> f64 {
+    max.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0))
+}
+
+/// One step: moves the weights against the gradient times `clip`.
+pub(crate) fn step(
+    level: Level,
+    optimiser: &Optimiser,
+    learning_rate: f64,
+    clip: f64,
+    weights: &mut [f32],
+    gradient: &[f32],
+    moments: &mut Moments,
+) {
+    moments.steps += 1;
+    let factors = factors(optimiser, learning_rate, clip, moments.steps);
+    weights
+        .par_chunks_mut(STRETCH)
+        .zip(gradient.par_chunks(STRETCH))
+        .zip(moments.mean.par_chunks_mut(STRETCH))
+        .zip(moments.square.par_chunks_mut(STRETCH))
+        .for_each(|(((weights, gradient), mean), square)| {
+            level.run(AdamStep {
+                weights,
+                gradient,
+                mean,
+                square,
+                factors,
+            });
+        });
+}
+
+fn factors(optimiser: &Optimiser, learning_rate: f64, clip: f64, steps: u64) -> AdamFactors {
+    let Optimiser {
+        beta1,
+        beta2,
+        weight_decay,
+        ..
+    } = *optimiser;
+    // Beyond 2^31 steps both powers are 0 anyway.
+    let steps = i32::try_from(steps).unwrap_or(i32::MAX);
+    let (coupled, keep) = match optimiser.kind {
+        OptimiserKind::Adam => (weight_decay, 1.0),
+        OptimiserKind::AdamW => (0.0, 1.0 - learning_rate * weight_decay),
+    };
+    AdamFactors {
+        clip: clip as f32,
+        coupled_decay: coupled as f32,
+        keep: keep as f32,
+        beta1: beta1 as f32,
+        one_minus_beta1: (1.0 - beta1) as f32,
+        beta2: beta2 as f32,
+        one_minus_beta2: (1.0 - beta2) as f32,
+        step: (learning_rate / (1.0 - beta1.powi(steps))) as f32,
+        root: (1.0 / (1.0 - beta2.powi(steps)).sqrt()) as f32,
+        epsilon: optimiser.epsilon as f32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clipping_shortens_what_is_too_long_only() {
+        assert_eq!(clip_factor(3.0, None), 1.0);
+        assert_eq!(clip_factor(3.0, Some(5.0)), 1.0);
+        assert!((clip_factor(10.0, Some(5.0)) - 0.5).abs() < 1e-6);
+        let mut partial = Vec::new();
+        let gradient = vec![0.5; 100_000];
+        let norm = norm(Level::detect(), &gradient, &mut partial);
+        assert!((norm - 0.5 * 100_000f64.sqrt()).abs() < 1e-6);
+    }
+}

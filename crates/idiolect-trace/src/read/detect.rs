@@ -1,0 +1,318 @@
+//! Which format a file is in, from its beginning.
+
+use crate::read::{Format, Label, Part};
+use crate::table;
+
+mod foreign;
+
+pub use foreign::Foreign;
+pub(crate) use foreign::by_magic;
+
+/// Bytes of a file that are looked at.
+pub(crate) const HEAD_BYTES: usize = 64 << 10;
+
+/// Lines that are looked at.
+const MAX_LINES: usize = 400;
+
+/// What a file's beginning shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Detected {
+    /// A format that is read.
+    Known(Format),
+    /// Something else, known by its look.
+    Foreign(Foreign),
+    /// Nothing but white space.
+    Empty,
+    /// Text in no known form.
+    Unrecognised,
+}
+
+/// Tells the format from the first [`HEAD_BYTES`] of a file.
+///
+/// `whole` is whether the file ends there (else its last line is left out, as it may be cut); `in_adfa`
+/// whether it lies in a folder of ADFA-LD; `other_abi` whether numbers are known not to be i386.
+pub(crate) fn detect(head: &[u8], whole: bool, in_adfa: bool, other_abi: bool) -> Detected {
+    if let Some(foreign) = by_magic(head) {
+        return Detected::Foreign(foreign);
+    }
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    if text.trim_ascii().is_empty() {
+        return Detected::Empty;
+    }
+    if foreign::is_binary(text) {
+        return Detected::Foreign(Foreign::Binary);
+    }
+    let text = match text.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) if !whole => &text[..end],
+        _ => text,
+    };
+    let lines: Vec<&[u8]> = text
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .take(MAX_LINES)
+        .collect();
+    if let Some(format) = by_json(&lines) {
+        return format;
+    }
+    if let Some(foreign) = foreign::by_lines(&lines) {
+        return Detected::Foreign(foreign);
+    }
+    if is_strace(&lines) {
+        return Detected::Known(Format::Strace);
+    }
+    by_words(&lines, whole, in_adfa, other_abi)
+}
+
+/// What ADFA-LD says of a trace by the folders that it lies in, the innermost last.
+pub(crate) fn adfa_label<'a>(folders: impl DoubleEndedIterator<Item = &'a str>) -> Option<Label> {
+    let mut below = None;
+    for folder in folders.rev() {
+        let part = match folder {
+            "Training_Data_Master" => Part::Training,
+            "Validation_Data_Master" => Part::Validation,
+            "Attack_Data_Master" => Part::Attack,
+            _ => {
+                below = Some(folder);
+                continue;
+            }
+        };
+        let family = match part {
+            Part::Attack => below.map(family),
+            Part::Training | Part::Validation => None,
+        };
+        return Some(Label { part, family });
+    }
+    None
+}
+
+/// `Hydra_SSH` of `Hydra_SSH_7`.
+fn family(folder: &str) -> String {
+    match folder.rsplit_once('_') {
+        Some((family, number))
+            if !family.is_empty()
+                && !number.is_empty()
+                && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            family.to_owned()
+        }
+        _ => folder.to_owned(),
+    }
+}
+
+fn by_json(lines: &[&[u8]]) -> Option<Detected> {
+    let first = lines.first()?;
+    if !matches!(first.first(), Some(b'{' | b'[')) {
+        return None;
+    }
+    // `[pid 12]` begins a line of strace, `[12:34:56.789]` one of LTTng.
+    if first[0] == b'[' && !matches!(first.get(1), None | Some(b'{')) {
+        return None;
+    }
+    let ours = lines.iter().any(|line| {
+        line.first() == Some(&b'{')
+            && [&br#""record":"#[..], br#""record" :"#]
+                .iter()
+                .any(|key| contains(line, key))
+    });
+    Some(if ours {
+        Detected::Known(Format::Jsonl)
+    } else {
+        Detected::Foreign(foreign::json(lines))
+    })
+}
+
+/// At least a quarter of the lines, since a program's output may be glued in between.
+fn is_strace(lines: &[&[u8]]) -> bool {
+    let alike = lines.iter().filter(|line| is_strace_line(line)).count();
+    let summary = lines
+        .first()
+        .is_some_and(|line| line.starts_with(b"% time") && contains(line, b"usecs/call"));
+    summary || (alike > 0 && alike * 4 >= lines.len())
+}
+
+/// Whether strace may have written a line, whatever its options.
+fn is_strace_line(line: &[u8]) -> bool {
+    if line.starts_with(b"strace: ") {
+        return true;
+    }
+    let event = |mark: &[u8], end: &[u8]| contains(line, mark) && line.ends_with(end);
+    if event(b"+++ exited with ", b" +++")
+        || event(b"+++ killed by ", b" +++")
+        || event(b"--- SIG", b" ---")
+        || (contains(line, b"<... ") && contains(line, b" resumed>"))
+    {
+        return true;
+    }
+    let Some(open) = line.iter().position(|byte| *byte == b'(') else {
+        return false;
+    };
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let name = open
+        - line[..open]
+            .iter()
+            .rev()
+            .take_while(|byte| is_word(byte))
+            .count();
+    line[name..open]
+        .first()
+        .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+        && is_strace_prefix(&line[..name])
+        && (contains(line, b") = ")
+            || contains(line, b")  ")
+            || contains(line, b"<unfinished ...>")
+            || contains(line, b"<detached ...>"))
+}
+
+/// What stands before a call: process, time, instruction pointer and number, in any of their forms.
+fn is_strace_prefix(prefix: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    prefix.iter().all(|byte| match byte {
+        b'[' | b'<' => {
+            depth += 1;
+            true
+        }
+        b']' | b'>' => {
+            depth = depth.saturating_sub(1);
+            true
+        }
+        b'0'..=b'9' | b' ' | b'\t' | b':' | b'.' | b'+' | b'-' => true,
+        _ => depth > 0,
+    })
+}
+
+fn by_words(lines: &[&[u8]], whole: bool, in_adfa: bool, other_abi: bool) -> Detected {
+    let (mut numbers, mut names, mut others) = (0_usize, 0_usize, 0_usize);
+    let mut lines_with_words = 0_usize;
+    let mut all_pairs = true;
+    for line in lines {
+        let code = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+        let mut words = code
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty())
+            .peekable();
+        if words.peek().is_none() {
+            continue;
+        }
+        lines_with_words += 1;
+        let mut in_line = 0;
+        for word in words {
+            in_line += 1;
+            if word.iter().all(u8::is_ascii_digit) {
+                numbers += 1;
+            } else if std::str::from_utf8(word).is_ok_and(table::is_known_spelling) {
+                names += 1;
+            } else {
+                others += 1;
+            }
+        }
+        all_pairs &= in_line == 2;
+    }
+    // The last word may be cut where the head does not end with a line.
+    if !whole && lines.len() == 1 {
+        others = others.saturating_sub(1);
+    }
+    let total = numbers + names + others;
+    if total == 0 {
+        return Detected::Unrecognised;
+    }
+    if numbers == total {
+        if in_adfa || (lines_with_words == 1 && numbers > 1 && !other_abi) {
+            return Detected::Known(Format::Adfa);
+        }
+        if all_pairs && lines_with_words > 1 {
+            return Detected::Foreign(Foreign::NumberPairs);
+        }
+    }
+    // Four of five words, so that prose with a call's name in it is not a trace.
+    if (numbers + names) * 5 >= total * 4 {
+        Detected::Known(Format::Plain)
+    } else {
+        Detected::Unrecognised
+    }
+}
+
+/// Whether a piece of text stands anywhere in another.
+fn contains(text: &[u8], piece: &[u8]) -> bool {
+    text.windows(piece.len()).any(|window| window == piece)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(text: &str) -> Detected {
+        detect(text.as_bytes(), true, false, false)
+    }
+
+    #[test]
+    fn formats_by_content() {
+        for (text, format) in [
+            ("6 6 63 6 42 120 6 195", Format::Adfa),
+            ("\u{feff}6 6 63\r\n", Format::Adfa),
+            ("read\nwrite\nclose\n", Format::Plain),
+            ("# calls\n3\n4\n5\n", Format::Plain),
+            ("read write # note, with words in it\n", Format::Plain),
+            ("{\"record\":\"call\"}\n", Format::Jsonl),
+            ("brk(NULL) = 0x1\n", Format::Strace),
+            (
+                "[pid  12] 12:00:01.5 read(3,  <unfinished ...>\n",
+                Format::Strace,
+            ),
+            (
+                "12 1577836800.1 [00007f12] [ 12] read(3, \"\", 1) = 0 <0.1>\n",
+                Format::Strace,
+            ),
+            ("12<ls> +++ exited with 0 +++\n", Format::Strace),
+            ("hello\nworld\nout\nbrk(NULL)      = 0\n", Format::Strace),
+            (
+                "% time     seconds  usecs/call     calls    errors syscall\n",
+                Format::Strace,
+            ),
+        ] {
+            assert_eq!(known(text), Detected::Known(format), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_place_and_the_abi_count() {
+        assert_eq!(
+            detect(b"6", true, true, false),
+            Detected::Known(Format::Adfa)
+        );
+        assert_eq!(
+            detect(b"6 7", true, false, true),
+            Detected::Known(Format::Plain)
+        );
+    }
+
+    #[test]
+    fn what_is_no_trace() {
+        assert_eq!(known(" \n\r\n"), Detected::Empty);
+        assert_eq!(
+            known("To read this, open it and write.\n"),
+            Detected::Unrecognised
+        );
+        assert_eq!(
+            known("12 3\n12 4\n13 5\n"),
+            Detected::Foreign(Foreign::NumberPairs)
+        );
+        assert_eq!(known("# only a comment\n"), Detected::Unrecognised);
+    }
+
+    #[test]
+    fn labels_come_from_folders() {
+        let label = |path: &str| adfa_label(path.split('/'));
+        let attack = label("x/ADFA-LD/Attack_Data_Master/Hydra_SSH_7").unwrap();
+        assert_eq!(attack.part, Part::Attack);
+        assert_eq!(attack.family.as_deref(), Some("Hydra_SSH"));
+        let training = label("Training_Data_Master").unwrap();
+        assert_eq!((training.part, training.family), (Part::Training, None));
+        assert_eq!(label("Attack_Data_Master").unwrap().family, None);
+        assert_eq!(
+            label("Attack_Data_Master/Odd").unwrap().family.unwrap(),
+            "Odd"
+        );
+        assert_eq!(label("a/b"), None);
+    }
+}

@@ -1,0 +1,352 @@
+//! What a file that is no trace of ours looks like, so that the error can help.
+
+use std::fmt;
+
+use super::contains;
+
+/// What a file that cannot be read looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is named by what Display prints")]
+pub enum Foreign {
+    Elf,
+    Script,
+    Gzip,
+    Zip,
+    Tar,
+    Xz,
+    Bzip2,
+    Zstd,
+    SevenZip,
+    Parquet,
+    Pcap,
+    Scap,
+    PerfData,
+    TraceDat,
+    Ctf,
+    Png,
+    Jpeg,
+    Pdf,
+    Sqlite,
+    Onnx,
+    Profile,
+    Safetensors,
+    Utf16,
+    Binary,
+    Auditd,
+    Sysdig,
+    LidDs,
+    FalcoJson,
+    SysdigJson,
+    Tracee,
+    Tetragon,
+    Json,
+    PerfScript,
+    PerfTrace,
+    Ftrace,
+    Lttng,
+    NumberPairs,
+    Html,
+    Xml,
+}
+
+impl Foreign {
+    /// What to do about it; empty where nothing is known.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Foreign::Xz | Foreign::Bzip2 | Foreign::Zstd | Foreign::SevenZip => {
+                ". Unpack it, or pack it as .gz, .tar.gz or .zip"
+            }
+            Foreign::Utf16 => ". Convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
+            Foreign::Profile => ": it is what the traces are scored with",
+            Foreign::Scap => ". Write it out as text first (sysdig -r FILE)",
+            Foreign::PerfData => ". Write it out as text first (perf script)",
+            Foreign::NumberPairs => {
+                ". If its numbers are calls all the same, force it (--format plain)"
+            }
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Foreign::Elf => "a compiled program (ELF)",
+            Foreign::Script => "a script",
+            Foreign::Gzip => "gzip data",
+            Foreign::Zip => "a zip archive",
+            Foreign::Tar => "a tar archive",
+            Foreign::Xz => "xz data",
+            Foreign::Bzip2 => "bzip2 data",
+            Foreign::Zstd => "zstd data",
+            Foreign::SevenZip => "a 7z archive",
+            Foreign::Parquet => "a Parquet file",
+            Foreign::Pcap => "a network capture (pcap)",
+            Foreign::Scap => "a sysdig capture (scap)",
+            Foreign::PerfData => "a perf.data recording",
+            Foreign::TraceDat => "a trace-cmd recording",
+            Foreign::Ctf => "an LTTng recording (CTF)",
+            Foreign::Png => "a PNG picture",
+            Foreign::Jpeg => "a JPEG picture",
+            Foreign::Pdf => "a PDF document",
+            Foreign::Sqlite => "an SQLite database",
+            Foreign::Onnx => "an ONNX model",
+            Foreign::Profile => "a profile of idiolect",
+            Foreign::Safetensors => "a safetensors file",
+            Foreign::Utf16 => "UTF-16 text",
+            Foreign::Binary => "binary data",
+            Foreign::Auditd => "a log of auditd",
+            Foreign::Sysdig => "text of sysdig or Falco",
+            Foreign::LidDs => "text of sysdig in the form of LID-DS",
+            Foreign::FalcoJson => "alerts of Falco",
+            Foreign::SysdigJson => "JSON of sysdig",
+            Foreign::Tracee => "JSON of Tracee",
+            Foreign::Tetragon => "JSON of Tetragon",
+            Foreign::Json => "JSON, but not of idiolect's records",
+            Foreign::PerfScript => "text of perf script",
+            Foreign::PerfTrace => "text of perf trace",
+            Foreign::Ftrace => "text of ftrace",
+            Foreign::Lttng => "text of LTTng (babeltrace)",
+            Foreign::NumberPairs => "pairs of a process and a call number, as in UNM's data",
+            Foreign::Html => "an HTML page",
+            Foreign::Xml => "XML",
+        })
+    }
+}
+
+/// First bytes of a file and what they mean.
+const MAGIC: &[(&[u8], Foreign)] = &[
+    (b"\x7fELF", Foreign::Elf),
+    (b"\x1f\x8b", Foreign::Gzip),
+    (b"PK\x03\x04", Foreign::Zip),
+    (b"PK\x05\x06", Foreign::Zip),
+    (b"\xfd7zXZ\0", Foreign::Xz),
+    (b"BZh", Foreign::Bzip2),
+    (b"\x28\xb5\x2f\xfd", Foreign::Zstd),
+    (b"7z\xbc\xaf\x27\x1c", Foreign::SevenZip),
+    (b"PAR1", Foreign::Parquet),
+    (b"\xd4\xc3\xb2\xa1", Foreign::Pcap),
+    (b"\xa1\xb2\xc3\xd4", Foreign::Pcap),
+    (b"\x4d\x3c\xb2\xa1", Foreign::Pcap),
+    (b"PERFILE2", Foreign::PerfData),
+    (b"\x17\x08\x44tracing", Foreign::TraceDat),
+    (b"\xc1\x1f\xfc\xc1", Foreign::Ctf),
+    (b"\x75\xd1\x1d\x57", Foreign::Ctf),
+    (b"/* CTF 1.", Foreign::Ctf),
+    (b"\x89PNG\r\n", Foreign::Png),
+    (b"\xff\xd8\xff", Foreign::Jpeg),
+    (b"%PDF-", Foreign::Pdf),
+    (b"SQLite format 3\0", Foreign::Sqlite),
+    (b"\xff\xfe", Foreign::Utf16),
+    (b"\xfe\xff", Foreign::Utf16),
+    (b"#!", Foreign::Script),
+    (b"<!DOCTYPE", Foreign::Html),
+    (b"<!doctype", Foreign::Html),
+    (b"<html", Foreign::Html),
+    (b"<?xml", Foreign::Xml),
+];
+
+/// Tells what a file is by its first bytes.
+pub(crate) fn by_magic(head: &[u8]) -> Option<Foreign> {
+    if let Some((_, foreign)) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(*foreign);
+    }
+    // pcapng and scap are both a section header block, told apart by the type of the second block; its
+    // length stands at 4, the magic at 8, in either byte order.
+    if head.starts_with(b"\x0a\x0d\x0d\x0a") {
+        let length = head.get(4..8).and_then(|b| b.try_into().ok());
+        let second = length
+            .map(u32::from_le_bytes)
+            .and_then(|at| usize::try_from(at).ok())
+            .and_then(|at| head.get(at..at.checked_add(4)?));
+        // Block types of scap are 0x201 and above (sysdig: scap_savefile.h); pcapng's are small.
+        return Some(match second {
+            Some([_, 2, 0, 0]) => Foreign::Scap,
+            _ => Foreign::Pcap,
+        });
+    }
+    safetensors(head)
+}
+
+/// A safetensors file begins with the length of its JSON header in 8 bytes.
+fn safetensors(head: &[u8]) -> Option<Foreign> {
+    let length = u64::from_le_bytes(*head.first_chunk::<8>()?);
+    if head.get(8) != Some(&b'{') || !(2..=100 << 20).contains(&length) {
+        return None;
+    }
+    Some(if contains(&head[8..], b"idiolect") {
+        Foreign::Profile
+    } else {
+        Foreign::Safetensors
+    })
+}
+
+/// Whether more than one byte in twenty is one that text does not have.
+///
+/// Not every such byte decides: a traced program's output may be glued into a trace.
+pub(super) fn is_binary(head: &[u8]) -> bool {
+    let odd = head
+        .iter()
+        .filter(|byte| {
+            (**byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
+                || **byte == 0x7f
+        })
+        .count();
+    let invalid: usize = head.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    (odd + invalid) * 20 > head.len()
+}
+
+/// Which program's JSON this is.
+pub(super) fn json(lines: &[&[u8]]) -> Foreign {
+    let has = |key: &[u8]| lines.iter().any(|line| contains(line, key));
+    if has(b"\"output_fields\"") {
+        Foreign::FalcoJson
+    } else if has(b"\"evt.num\"") || has(b"\"evt.type\"") {
+        Foreign::SysdigJson
+    } else if has(b"\"process_kprobe\"")
+        || has(b"\"process_exec\"")
+        || has(b"\"process_exit\"")
+        || has(b"\"process_close\"")
+        || has(b"\"process_connect\"")
+        || has(b"\"process_listen\"")
+        || has(b"\"process_tracepoint\"")
+    {
+        Foreign::Tetragon
+    } else if has(b"\"eventName\"")
+        || (has(b"\"threadStartTime\"") && has(b"\"processorId\""))
+        || (has(b"\"workload\"") && has(b"\"policies\""))
+    {
+        Foreign::Tracee
+    } else {
+        Foreign::Json
+    }
+}
+
+/// Which program's text this is: the first of these of which more than half of the lines are.
+pub(super) fn by_lines(lines: &[&[u8]]) -> Option<Foreign> {
+    type Test = (fn(&[u8]) -> bool, Foreign);
+    const TESTS: &[Test] = &[
+        (is_auditd, Foreign::Auditd),
+        (is_sysdig, Foreign::Sysdig),
+        (is_lid_ds, Foreign::LidDs),
+        (is_perf_trace, Foreign::PerfTrace),
+        (is_perf_script, Foreign::PerfScript),
+        (is_ftrace, Foreign::Ftrace),
+        (is_lttng, Foreign::Lttng),
+    ];
+    TESTS.iter().find_map(|(test, foreign)| {
+        let alike = lines.iter().filter(|line| test(line)).count();
+        (alike * 2 > lines.len()).then_some(*foreign)
+    })
+}
+
+fn is_auditd(line: &[u8]) -> bool {
+    *line == *b"----" || line.starts_with(b"time->") || {
+        (line.starts_with(b"type=") || line.starts_with(b"node=")) && contains(line, b"msg=audit(")
+    }
+}
+
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+}
+
+fn is_number(word: &[u8]) -> bool {
+    !word.is_empty() && word.iter().all(u8::is_ascii_digit)
+}
+
+fn is_direction(word: &[u8]) -> bool {
+    matches!(word, b">" | b"<")
+}
+
+/// `131 16:17:57.881730713 0 cat (20072) < execve res=0`
+fn is_sysdig(line: &[u8]) -> bool {
+    let mut head = words(line);
+    head.next().is_some_and(is_number)
+        && head.next().is_some_and(|time| time.contains(&b'.'))
+        && words(line).skip(2).take(6).any(is_direction)
+        && contains(line, b" (")
+}
+
+/// `1470327477881730713 4294967295 20072 cat 20072 execve < res=0`
+fn is_lid_ds(line: &[u8]) -> bool {
+    words(line).take(3).all(is_number) && words(line).skip(5).take(2).any(is_direction)
+}
+
+/// `0.369 ( 0.015 ms): sshd/14484 rt_sigprocmask(...) = 0`
+fn is_perf_trace(line: &[u8]) -> bool {
+    contains(line, b" ms): ") || contains(line, b"         ): ")
+}
+
+/// `perf  5375 [007] 59632.478528:   raw_syscalls:sys_enter: NR 1 (3, ...)`
+fn is_perf_script(line: &[u8]) -> bool {
+    contains(line, b"syscalls:sys_e")
+}
+
+/// `cat-23553 [000] .... 205825.968557: sys_enter: NR 0 (3, ...)`
+fn is_ftrace(line: &[u8]) -> bool {
+    line.starts_with(b"# tracer:")
+        || [&b"sys_enter: NR "[..], b"sys_exit: NR ", b": sys_"]
+            .iter()
+            .any(|mark| contains(line, mark))
+}
+
+/// `[12:34:56.123456789] (+0.000001234) host syscall_entry_read: { cpu_id = 0 }, { ... }`
+fn is_lttng(line: &[u8]) -> bool {
+    contains(line, b"{ cpu_id = ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::detect::{Detected, detect};
+
+    #[test]
+    fn looks() {
+        for (head, foreign) in [
+            (&b"\x7fELF\x02\x01\x01"[..], Foreign::Elf),
+            (b"\xff\xfer\0e\0a\0d\0", Foreign::Utf16),
+            (b"PAR1\x15\x04", Foreign::Parquet),
+            (
+                b"\x0a\x0d\x0d\x0a\x0c\0\0\0\x4d\x3c\x2b\x1a\x01\x02\0\0",
+                Foreign::Scap,
+            ),
+            (
+                b"\x0a\x0d\x0d\x0a\x0c\0\0\0\x4d\x3c\x2b\x1a\x01\0\0\0",
+                Foreign::Pcap,
+            ),
+            (
+                b"\x20\0\0\0\0\0\0\0{\"__metadata__\":{\"idiolect\":",
+                Foreign::Profile,
+            ),
+            (
+                b"\x20\0\0\0\0\0\0\0{\"w\":{\"dtype\":",
+                Foreign::Safetensors,
+            ),
+            (b"\x01\x02\x03\x04abc", Foreign::Binary),
+            (
+                b"type=SYSCALL msg=audit(1.2:3): arch=c000003e\n",
+                Foreign::Auditd,
+            ),
+            (
+                b"131 16:17:57.8 0 cat (20072) < execve res=0\n",
+                Foreign::Sysdig,
+            ),
+            (b"147 0 759 ifplugd 759 ioctl < res=0\n", Foreign::LidDs),
+            (b"{\"output_fields\": {}}", Foreign::FalcoJson),
+            (b"{\"a\": 1}", Foreign::Json),
+            (
+                b"0.3 ( 0.015 ms): sshd/14484 close(fd: 3) = 0\n",
+                Foreign::PerfTrace,
+            ),
+        ] {
+            assert_eq!(
+                detect(head, true, false, false),
+                Detected::Foreign(foreign),
+                "{}",
+                head.escape_ascii()
+            );
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! One file: found out, read, and judged.
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::Abi;
+use crate::read::detect::{self, Detected, HEAD_BYTES};
+use crate::read::drive::{Driven, drive};
+use crate::read::input::{Counted, Head, Meter, UnpackBound};
+use crate::read::jsonl::JsonlReader;
+use crate::read::skips::EXCERPT_BYTES;
+use crate::read::strace::StraceReader;
+use crate::read::tokens::{Words, read_words};
+use crate::read::{
+    FileSkip, Format, ReadError, ReadOptions, Sink, SkipKind, Source, SourceReport, Totals, escape,
+};
+
+/// Whether to go on; an error where reading failed.
+pub(crate) type Flow = Result<ControlFlow<()>, ReadError>;
+
+/// All that is being read in one call.
+pub(crate) struct Reading<'a> {
+    pub(crate) options: &'a ReadOptions,
+    pub(crate) sink: &'a mut dyn Sink,
+    pub(crate) totals: Totals,
+}
+
+/// One file, and how it was come by.
+#[derive(Clone)]
+pub(crate) struct Item {
+    pub(crate) origin: Arc<str>,
+    /// Names of the folders that it lies in, the innermost last.
+    pub(crate) folders: Vec<String>,
+    /// Whether somebody named this very file: then it is an error if it is no trace.
+    pub(crate) given: bool,
+    /// What it was unpacked from.
+    pub(crate) place: Place,
+    /// Bounds of the archive that it is in.
+    pub(crate) meter: Option<Meter>,
+}
+
+/// What a file was unpacked from; decides which archives it may itself be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing.
+    Disk,
+    /// A `.gz` that is no entry.
+    Gzip,
+    /// A `.zip` or `.tar`.
+    Entry,
+    /// A `.gz` in one of these.
+    EntryGzip,
+}
+
+impl Reading<'_> {
+    /// Reads a source that begins with `head`.
+    pub(crate) fn source(&mut self, item: &Item, mut head: Head, rest: &mut dyn Read) -> Flow {
+        let label = detect::adfa_label(item.folders.iter().map(String::as_str));
+        let (bytes, whole) = (&head.bytes, head.whole);
+        if bytes.is_empty() && !whole {
+            // It failed before its first byte.
+            let failed = read_all(&mut head.then(rest));
+            return failed
+                .map(|()| ControlFlow::Continue(()))
+                .map_err(|error| failure(item, error, Progress::default()));
+        }
+        let detected = match self.options.format {
+            Some(_) if bytes.trim_ascii().is_empty() && whole => Detected::Empty,
+            Some(format) => Detected::Known(format),
+            None => {
+                let other_abi = self.options.abi.is_some_and(|abi| abi != Abi::I386);
+                detect::detect(bytes, whole, label.is_some(), other_abi)
+            }
+        };
+        let origin = item.origin.clone();
+        let format = match detected {
+            Detected::Known(format) => format,
+            _ if !item.given => {
+                let reason = match detected {
+                    Detected::Foreign(foreign) => FileSkip::Foreign(foreign),
+                    Detected::Empty => FileSkip::Empty,
+                    _ => FileSkip::Unrecognised,
+                };
+                return Ok(self.skip_file(&origin, &reason));
+            }
+            Detected::Foreign(foreign) => return Err(ReadError::Foreign { origin, foreign }),
+            Detected::Empty => return Err(ReadError::Empty { origin }),
+            Detected::Unrecognised => {
+                let excerpt = escape(&bytes[..bytes.len().min(EXCERPT_BYTES)]);
+                return Err(ReadError::Unrecognised { origin, excerpt });
+            }
+        };
+        let source = Source {
+            origin,
+            format,
+            label: label.filter(|_| format == Format::Adfa),
+        };
+        self.known_source(item, &source, &mut head.then(rest))
+    }
+
+    fn known_source(&mut self, item: &Item, source: &Source, input: &mut dyn Read) -> Flow {
+        if self.sink.begin(source).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let mut report = SourceReport::default();
+        let mut input = Counted {
+            inner: input,
+            bytes: 0,
+        };
+        let driven = self.read_as(source, &mut input, &mut report);
+        let driven = driven.map_err(|error| {
+            let progress = Progress {
+                bytes: input.bytes,
+                line: report.lines + 1,
+                calls: report.calls,
+            };
+            failure(item, error, progress)
+        })?;
+        if let Some(reason) = driven.refusal {
+            return Err(ReadError::Refused {
+                origin: source.origin.clone(),
+                line: report.lines.max(1),
+                reason,
+            });
+        }
+        if driven.flow.is_break() {
+            self.totals.lines += report.lines;
+            self.totals.calls += report.calls;
+            return Ok(ControlFlow::Break(()));
+        }
+        judge(source, &report, driven.units)?;
+        self.totals.add(source, &report);
+        Ok(self.sink.end(source, &report))
+    }
+
+    fn read_as(
+        &mut self,
+        source: &Source,
+        input: &mut dyn Read,
+        report: &mut SourceReport,
+    ) -> io::Result<Driven> {
+        let origin = &source.origin;
+        let limit = self.options.limits.line_bytes;
+        let sink = &mut *self.sink;
+        match source.format {
+            Format::Adfa => read_words(Words::Adfa, input, origin, report, sink),
+            Format::Plain => {
+                let words = Words::Plain(self.options.abi);
+                read_words(words, input, origin, report, sink)
+            }
+            Format::Jsonl => {
+                let mut reader = JsonlReader::new(origin.clone());
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Strace => {
+                let mut reader = StraceReader::new(source, self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+        }
+    }
+
+    /// Tells the sink of a file that is passed over whole.
+    pub(crate) fn skip_file(&mut self, origin: &str, reason: &FileSkip) -> ControlFlow<()> {
+        self.totals.skipped_files += 1;
+        self.sink.skipped_file(origin, reason)
+    }
+
+    /// The first bytes of a file, as many as are needed to tell what it is.
+    pub(crate) fn head(&self, input: &mut dyn Read) -> Head {
+        Head::read(input, self.head_bytes())
+    }
+
+    fn head_bytes(&self) -> usize {
+        // Where the format is named only archives are looked for, so that a pipe that fills slowly is
+        // read as it comes; a tar header is 512 bytes.
+        match self.options.format {
+            Some(_) => 512,
+            None => HEAD_BYTES,
+        }
+    }
+}
+
+/// Reads to the end and keeps nothing.
+pub(crate) fn read_all(input: &mut dyn Read) -> io::Result<()> {
+    io::copy(input, &mut io::sink()).map(drop)
+}
+
+/// More than half of a source in another form means that it was read as the wrong format.
+fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadError> {
+    let unparsed = report.skips.count(SkipKind::Unparsed);
+    let Some(first) = report.skips.get(SkipKind::Unparsed) else {
+        return Ok(());
+    };
+    if unparsed.saturating_mul(2) <= units {
+        return Ok(());
+    }
+    Err(ReadError::MostlyUnparsed {
+        origin: source.origin.clone(),
+        format: source.format,
+        unparsed,
+        total: units,
+        units: match source.format {
+            Format::Adfa | Format::Plain => "words",
+            Format::Strace | Format::Jsonl => "lines",
+        },
+        first_line: first.first_line,
+        excerpt: first.excerpt.clone(),
+    })
+}
+
+/// How far the reading of a file got.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) bytes: u64,
+    pub(crate) line: u64,
+    pub(crate) calls: u64,
+}
+
+/// What an error of the input means.
+pub(crate) fn failure(item: &Item, error: io::Error, progress: Progress) -> ReadError {
+    let origin = item.origin.clone();
+    let Progress { bytes, line, calls } = progress;
+    let bound = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<UnpackBound>());
+    if let Some(&UnpackBound { what, bound }) = bound {
+        return ReadError::OverBound {
+            origin,
+            what,
+            bound,
+        };
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::Truncated {
+            origin,
+            bytes,
+            calls,
+        },
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => ReadError::Archive {
+            origin,
+            bytes,
+            reason: escape(error.to_string().as_bytes()),
+        },
+        _ => ReadError::Io {
+            origin,
+            line,
+            calls,
+            source: error,
+        },
+    }
+}

@@ -1,0 +1,161 @@
+//! Small steps through a line's bytes that every part of the reader takes.
+
+/// The bytes after the leading spaces.
+pub(super) fn skip_spaces(text: &[u8]) -> &[u8] {
+    let spaces = text.iter().take_while(|b| **b == b' ').count();
+    &text[spaces..]
+}
+
+/// How many of the leading bytes satisfy a condition.
+pub(super) fn count_while(text: &[u8], condition: impl Fn(u8) -> bool) -> usize {
+    text.iter().take_while(|b| condition(**b)).count()
+}
+
+/// Splits off a decimal number. None without a digit or beyond 64 bits.
+pub(super) fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (digits, rest) = text.split_at(count_while(text, |b| b.is_ascii_digit()));
+    Some((ascii(digits)?.parse().ok()?, rest))
+}
+
+/// Splits off a decimal number that fits 32 bits: of a process or a call.
+pub(super) fn take_u32(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (number, rest) = take_number(text)?;
+    Some((u32::try_from(number).ok()?, rest))
+}
+
+/// A number in base 16 or 8, all of the text.
+pub(super) fn radix(digits: &[u8], radix: u32) -> Option<u64> {
+    let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_alphanumeric);
+    u64::from_str_radix(ascii(digits).filter(|_| valid)?, radix).ok()
+}
+
+/// The text, if it is ASCII.
+pub(super) fn ascii(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text)
+        .ok()
+        .filter(|text| text.is_ascii())
+}
+
+/// Whether the byte can stand in a call's name.
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Where `needle` first stands in `text`.
+pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    text.windows(needle.len())
+        .position(|window| window == needle)
+}
+
+/// Where `needle` last stands in `text`.
+pub(super) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
+    text.windows(needle.len())
+        .rposition(|window| window == needle)
+}
+
+/// Length of a quoted string at the start of the text, both quotes included; None if it does not end.
+pub(super) fn quoted_len(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Longest path that is kept of an `execve`, in bytes (kernel: `PATH_MAX`).
+const MAX_PATH: usize = 4096;
+
+/// What a quoted string of strace stands for; bytes that are no UTF-8 are replaced.
+///
+/// strace writes `\n`, `\t`, `\v`, `\f`, `\r`, `\"`, `\\`, octal of one to three digits, and `\x..` with
+/// `-x` and `-xx`. None if the text does not start with a whole string, or the string was abbreviated.
+pub(super) fn unquote(text: &[u8]) -> Option<String> {
+    if text.first() != Some(&b'"') {
+        return None;
+    }
+    let end = quoted_len(text)?;
+    if text[end..].starts_with(b"...") {
+        return None;
+    }
+    let mut inner = &text[1..end - 1];
+    let mut out = Vec::new();
+    while let Some((&byte, rest)) = inner.split_first() {
+        if out.len() >= MAX_PATH {
+            return None;
+        }
+        if byte == b'\\' {
+            let (value, used) = escape(rest)?;
+            out.push(value);
+            inner = &rest[used..];
+        } else {
+            out.push(byte);
+            inner = rest;
+        }
+    }
+    Some(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// The byte that an escape stands for, and how many bytes after the backslash it takes.
+fn escape(text: &[u8]) -> Option<(u8, usize)> {
+    let simple = match text.first()? {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'v' => 0x0b,
+        b'f' => 0x0c,
+        b'x' => {
+            let digits = count_while(&text[1..text.len().min(3)], |b| b.is_ascii_hexdigit());
+            let value = radix(&text[1..1 + digits], 16)?;
+            return Some((u8::try_from(value).ok()?, 1 + digits));
+        }
+        b'0'..=b'7' => {
+            let digits = count_while(&text[..text.len().min(3)], |b| matches!(b, b'0'..=b'7'));
+            let value = radix(&text[..digits], 8)?;
+            return Some((u8::try_from(value).ok()?, digits));
+        }
+        other => *other,
+    };
+    Some((simple, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_unquoted() {
+        for (quoted, plain) in [
+            (r#""/bin/ls""#, Some("/bin/ls")),
+            (r#""/bin/ls", ["ls"]"#, Some("/bin/ls")),
+            (r#""\x2f\x62in""#, Some("/bin")),
+            (r#""a\n\t\"\\\0\0011b""#, Some("a\n\t\"\\\0\u{1}1b")),
+            (r#""caf\303\251""#, Some("café")),
+            (r#""\377""#, Some("\u{fffd}")),
+            (r#""""#, Some("")),
+            (r#""cut"..."#, None),
+            (r#""open"#, None),
+            (r#""open\""#, None),
+            (r#""\400""#, None),
+            ("0x7ffe", None),
+            ("", None),
+        ] {
+            assert_eq!(unquote(quoted.as_bytes()).as_deref(), plain, "{quoted}");
+        }
+        let long = format!("\"{}\"", "a".repeat(MAX_PATH + 1));
+        assert_eq!(unquote(long.as_bytes()), None);
+    }
+
+    #[test]
+    fn numbers_end_where_their_digits_do() {
+        assert_eq!(take_number(b"12ab"), Some((12, &b"ab"[..])));
+        assert_eq!(take_number(b"ab"), None);
+        assert_eq!(take_number(b"99999999999999999999"), None);
+        assert_eq!(take_u32(b"4294967296"), None);
+        assert_eq!(radix(b"7f", 16), Some(127));
+        assert_eq!(radix(b"+7", 16), None);
+        assert_eq!(radix(b"", 16), None);
+    }
+}

@@ -1,0 +1,301 @@
+//! `idiolect explain`.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use anyhow::{Result, bail};
+use idiolect_detect::profile::Profile;
+use idiolect_detect::{Explainer, Explanation, Judge, Track, Verdict};
+use idiolect_trace::read::{Part, escape};
+use serde::Serialize;
+
+use crate::args::Explain;
+use crate::chart;
+use crate::exit;
+use crate::input::{self, Begun, Handler, Input};
+use crate::output::{finish, out};
+use crate::ui;
+
+pub(crate) fn run(args: &Explain) -> Result<u8> {
+    let profile = Profile::load(&args.profile)?;
+    let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?;
+    let parts: &[Part] = if args.reading.part.is_empty() {
+        &[Part::Validation, Part::Attack]
+    } else {
+        &args.reading.part
+    };
+    let mut explaining = Explaining::new(
+        &judge,
+        usize::from(args.streams_shown),
+        usize::from(args.calls),
+    );
+    input::read(
+        Input::Paths(&args.paths),
+        &args.reading,
+        parts,
+        &mut explaining,
+    )?;
+    let found = explaining.anomalous > 0;
+    let mut out = out();
+    if explaining.streams == 0 {
+        bail!("there is no stream to explain in what was read");
+    }
+    if args.json {
+        for explained in &explaining.worst {
+            serde_json::to_writer(&mut out, explained)?;
+            out.write_all(b"\n")?;
+        }
+    } else {
+        out.write_all(explaining.as_text(&judge).as_bytes())?;
+    }
+    finish(out)?;
+    Ok(if found && args.judging.fail_on_anomaly {
+        exit::ANOMALY
+    } else {
+        exit::OK
+    })
+}
+
+/// A stream and what there is to say of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Explained {
+    pub(crate) stream: String,
+    start: idiolect_trace::StartKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) program: Option<String>,
+    /// The program is none that was executed in training.
+    pub(crate) new_program: bool,
+    #[serde(flatten)]
+    pub(crate) explanation: Explanation,
+}
+
+/// Explains streams as they go by, and keeps the most anomalous ones.
+pub(crate) struct Explaining<'a> {
+    explainer: Explainer<'a, 'a>,
+    show: usize,
+    open: HashMap<u64, (Explained0, Track)>,
+    pub(crate) worst: Vec<Explained>,
+    pub(crate) streams: u64,
+    pub(crate) anomalous: u64,
+}
+
+/// What is known of a stream when it begins.
+struct Explained0 {
+    stream: String,
+    start: idiolect_trace::StartKind,
+    program: Option<String>,
+    new_program: bool,
+}
+
+impl<'a> Explaining<'a> {
+    pub(crate) fn new(judge: &'a Judge<'a>, show: usize, calls: usize) -> Self {
+        Explaining {
+            explainer: Explainer::new(judge, calls),
+            show,
+            open: HashMap::new(),
+            worst: Vec::new(),
+            streams: 0,
+            anomalous: 0,
+        }
+    }
+
+    /// The streams that are shown, the most anomalous first, as text.
+    pub(crate) fn as_text(&self, judge: &Judge<'_>) -> String {
+        let mut text = String::new();
+        for explained in &self.worst {
+            text += &one_as_text(explained, judge);
+            text.push('\n');
+        }
+        let left = self.streams - self.worst.len() as u64;
+        if left > 0 {
+            text += &format!(
+                "{} of {} anomalous; {} not shown (--streams-shown)\n",
+                ui::count(self.anomalous),
+                ui::plural(self.streams, "stream"),
+                ui::count(left)
+            );
+        }
+        text
+    }
+}
+
+impl Handler for Explaining<'_> {
+    fn begin(&mut self, key: u64, begun: &Begun<'_>) -> Result<()> {
+        let explained = Explained0 {
+            stream: begun.name(),
+            start: begun.start,
+            program: begun.executable.map(str::to_owned),
+            new_program: input::is_new_program(self.explainer.judge().profile(), begun),
+        };
+        let track = self.explainer.begin(begun.start);
+        self.open.insert(key, (explained, track));
+        Ok(())
+    }
+
+    fn call(&mut self, key: u64, name: &str, time_ns: Option<u64>) -> Result<()> {
+        if let Some((_, track)) = self.open.get_mut(&key) {
+            self.explainer.call(track, name, time_ns);
+        }
+        Ok(())
+    }
+
+    fn gap(&mut self, key: u64) -> Result<()> {
+        if let Some((_, track)) = self.open.get_mut(&key) {
+            self.explainer.gap(track);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, key: u64) -> Result<()> {
+        let Some((begun, track)) = self.open.remove(&key) else {
+            return Ok(());
+        };
+        let explanation = self.explainer.explain(&track);
+        self.streams += 1;
+        let anomalous = explanation.score.verdict == Verdict::Anomalous || begun.new_program;
+        self.anomalous += u64::from(anomalous);
+        let badness = badness(begun.new_program, &explanation);
+        let place = self
+            .worst
+            .partition_point(|kept| self::badness(kept.new_program, &kept.explanation) >= badness);
+        if place < self.show {
+            self.worst.insert(
+                place,
+                Explained {
+                    stream: begun.stream,
+                    start: begun.start,
+                    program: begun.program,
+                    new_program: begun.new_program,
+                    explanation,
+                },
+            );
+            self.worst.truncate(self.show);
+        }
+        Ok(())
+    }
+}
+
+/// How far above its threshold a stream is; thresholds differ between start kinds.
+fn badness(new_program: bool, explanation: &Explanation) -> (bool, f32) {
+    let score = &explanation.score;
+    let above = score
+        .score
+        .map_or(f32::NEG_INFINITY, |s| s - score.threshold);
+    (new_program || above > 0.0, above)
+}
+
+fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
+    let explanation = &explained.explanation;
+    let score = &explanation.score;
+    let verdict = match score.verdict {
+        Verdict::Normal => console::style("normal").bold(),
+        Verdict::Anomalous => console::style("ANOMALOUS").red().bold(),
+        Verdict::Withheld => console::style("withheld").yellow(),
+    };
+    let mut text = format!(
+        "{}",
+        console::style(escape(explained.stream.as_bytes())).bold()
+    );
+    if let Some(program) = &explained.program {
+        text += &format!("  {}", escape(program.as_bytes()));
+    }
+    if explained.new_program {
+        let new = console::style("NEW PROGRAM").red().bold();
+        text += &format!("  {new}: training never executed it");
+    }
+    let number = score
+        .score
+        .map_or("-".to_owned(), |score| format!("{score:.2}"));
+    text += &format!(
+        "\n  {verdict}: {} {number} against a threshold of {:.2} ({})",
+        judge.signal().as_str(),
+        score.threshold,
+        judge.signal().unit(),
+    );
+    if let Some(p) = score.p_value {
+        text += &format!("; {} of normal streams score as high", ui::percent(p));
+    }
+    if let Some(signals) = score.signals {
+        text += &format!(
+            "\n  {}: mean {:.2}, worst window {:.2} nats a call, cumulative {:.1} nats; {} never seen in training",
+            ui::plural(score.calls, "call"),
+            signals.mean,
+            signals.window,
+            signals.cusum,
+            ui::count(score.unknown_calls),
+        );
+    }
+    if score.gaps > 0 {
+        text += &format!("; calls are missing in {}", ui::plural(score.gaps, "place"));
+    }
+    text.push('\n');
+
+    if explanation.curve.len() > 1 {
+        text += &format!(
+            "\n  surprise along the stream, in nats (largest of {})\n",
+            ui::plural(explanation.calls_per_stretch, "call")
+        );
+        text += &chart::draw(&explanation.curve, ui::width().min(100), 5);
+    }
+    text.push('\n');
+    for surprising in &explanation.surprising {
+        let call = escape(surprising.call.as_bytes());
+        text += &format!("  call {:>6}", ui::count(surprising.position));
+        if let Some(ns) = surprising.time_ns {
+            text += &format!("  {}", ui::time(ns));
+        }
+        let probability = if surprising.unknown {
+            "never seen in training".to_owned()
+        } else {
+            ui::percent(surprising.probability)
+        };
+        text += &format!(
+            "  {}  {probability} ({:.1} nats)\n",
+            console::style(call).bold(),
+            surprising.surprise
+        );
+        let before: Vec<String> = surprising
+            .before
+            .iter()
+            .map(|call| escape(call.as_bytes()))
+            .collect();
+        let before = if before.is_empty() {
+            "(the first call)".to_owned()
+        } else {
+            before.join(" ")
+        };
+        text += &format!("       after     {before}\n");
+        let expected: Vec<String> = surprising
+            .expected
+            .iter()
+            .map(|(call, probability)| {
+                format!("{} {}", escape(call.as_bytes()), ui::percent(*probability))
+            })
+            .collect();
+        text += &format!("       expected  {}\n", expected.join(", "));
+    }
+    text
+}
+
+/// Explains the streams of an input by a profile's own judgement.
+pub(crate) fn explain<'a>(
+    judge: &'a Judge<'a>,
+    input: Input<'_>,
+    reading: &crate::args::Reading,
+    show: usize,
+    calls: usize,
+) -> Result<Explaining<'a>> {
+    let mut explaining = Explaining::new(judge, show, calls);
+    input::read(
+        input,
+        reading,
+        &[Part::Validation, Part::Attack],
+        &mut explaining,
+    )?;
+    Ok(explaining)
+}
+
+/// The profile's judge at its own rate, which a profile that was just fitted supports.
+pub(crate) fn own_judge(profile: &Profile) -> Result<Judge<'_>> {
+    Ok(Judge::new(profile, None, None)?)
+}

@@ -1,0 +1,222 @@
+//! `idiolect inspect`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::Result;
+use idiolect_detect::profile::{Model, Profile};
+use idiolect_detect::{SignalKind, Unit};
+use idiolect_trace::StartKind;
+use idiolect_trace::read::escape;
+use serde_json::json;
+
+use crate::args::Inspect;
+use crate::output::{finish, out};
+use crate::ui;
+
+pub(crate) fn run(args: &Inspect) -> Result<u8> {
+    let profile = Profile::load(&args.profile)?;
+    let text = if args.json {
+        format!("{:#}\n", as_json(&profile))
+    } else {
+        as_text(&profile)
+    };
+    let mut out = out();
+    out.write_all(text.as_bytes())?;
+    finish(out)?;
+    Ok(crate::exit::OK)
+}
+
+fn as_text(profile: &Profile) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(text, "{label:<14}{value}");
+    };
+    for (place, model) in profile.models.iter().enumerate() {
+        let Model::Lstm(model) = model else { continue };
+        let architecture = model.weights().architecture();
+        let layers: Vec<String> = architecture.hidden.iter().map(usize::to_string).collect();
+        line(
+            if place == 0 { "model" } else { "" },
+            format!(
+                "LSTM, embedding {}, layers {}, {} weights",
+                architecture.embedding,
+                layers.join(" + "),
+                ui::count(architecture.weight_count())
+            ),
+        );
+        line(
+            "unknown calls",
+            format!(
+                "have a probability of {} ({:.1} nats)",
+                ui::percent(model.unknown()),
+                -model.unknown().ln()
+            ),
+        );
+    }
+    let calls: Vec<String> = profile
+        .vocabulary
+        .calls()
+        .map(|call| escape(call.as_bytes()))
+        .collect();
+    line("vocabulary", ui::plural(calls.len(), "call"));
+    for row in wrap(&calls, ui::width().saturating_sub(14)) {
+        line("", row);
+    }
+    if !profile.programs.is_empty() {
+        line("programs", ui::count(profile.programs.len()));
+        for program in &profile.programs {
+            line("", escape(program.as_bytes()));
+        }
+    }
+
+    let decision = profile.decision;
+    line(
+        "score",
+        format!("{} ({})", decision.signal.as_str(), decision.signal.unit()),
+    );
+    line(
+        "false alarms",
+        format!("{} asked for", ui::percent(decision.rate)),
+    );
+    for calibration in profile
+        .calibrations
+        .iter()
+        .filter(|calibration| calibration.signal == decision.signal)
+    {
+        let units = match calibration.unit {
+            Unit::Stream => "stream".to_owned(),
+            Unit::Block(len) => format!("block of {len} call"),
+        };
+        let n = calibration.scores().len();
+        let copies = match n - calibration.distinct {
+            0 => String::new(),
+            _ => format!(" ({} different)", ui::count(calibration.distinct)),
+        };
+        let reach = match (
+            calibration.threshold(decision.rate),
+            calibration.interval(decision.rate),
+        ) {
+            (Ok(threshold), Ok(interval)) => format!(
+                "threshold {threshold:.3}, reaches {} to {}",
+                ui::percent(interval.low),
+                ui::percent(interval.high)
+            ),
+            _ => format!(
+                "supports no less than {}; all kinds together decide",
+                ui::percent(calibration.lowest_rate())
+            ),
+        };
+        line(
+            "",
+            format!(
+                "{:<9} {}{copies}: {reach}",
+                start_name(calibration.start),
+                ui::plural(n, &units)
+            ),
+        );
+    }
+
+    let from = &profile.provenance;
+    line("calibrated", format!("by {}", from.calibrated_by));
+    line("made", format!("{} by {}", from.created, from.tool));
+    line(
+        "from",
+        format!(
+            "{} ({} different), {}",
+            ui::plural(from.streams, "stream"),
+            ui::count(from.distinct_streams),
+            ui::plural(from.calls, "call")
+        ),
+    );
+    for source in &from.sources {
+        line("", escape(source.as_bytes()));
+    }
+    line(
+        "split",
+        format!(
+            "{} trained, {} tuned, {} calibrated",
+            from.split[0], from.split[1], from.split[2]
+        ),
+    );
+    line(
+        "trained",
+        format!(
+            "{} epochs, kept epoch {}: {:.4} nats a call held out (perplexity {:.2}); seed {}",
+            from.epochs[0],
+            from.epochs[1],
+            from.tune_surprise,
+            from.tune_surprise.exp(),
+            from.seed
+        ),
+    );
+    line("data", from.data_hash.clone());
+    text
+}
+
+fn start_name(start: Option<StartKind>) -> &'static str {
+    start.map_or("all", StartKind::token)
+}
+
+/// Words in rows of at most this many columns.
+fn wrap(words: &[String], width: usize) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    for word in words {
+        match rows.last_mut() {
+            Some(row) if row.len() + 1 + word.len() <= width => {
+                row.push(' ');
+                row.push_str(word);
+            }
+            _ => rows.push(word.clone()),
+        }
+    }
+    rows
+}
+
+fn as_json(profile: &Profile) -> serde_json::Value {
+    let models: Vec<_> = profile
+        .models
+        .iter()
+        .map(|model| {
+            let detector = model.detector().kind();
+            let Model::Lstm(model) = model else {
+                return json!({ "kind": detector });
+            };
+            json!({
+                "kind": detector,
+                "architecture": model.weights().architecture(),
+                "weights": model.weights().architecture().weight_count(),
+                "unknown_probability": model.unknown(),
+            })
+        })
+        .collect();
+    let calibrations: Vec<_> = profile
+        .calibrations
+        .iter()
+        .map(|calibration| {
+            let rate = profile.decision.rate;
+            json!({
+                "model": calibration.model,
+                "signal": calibration.signal,
+                "start": calibration.start,
+                "unit": calibration.unit,
+                "n": calibration.scores().len(),
+                "distinct": calibration.distinct,
+                "lowest_rate": calibration.lowest_rate(),
+                "threshold": calibration.threshold(rate).ok(),
+                "interval": calibration.interval(rate).ok(),
+            })
+        })
+        .collect();
+    json!({
+        "token_scheme": profile.token_scheme,
+        "models": models,
+        "vocabulary": profile.vocabulary.calls().collect::<Vec<_>>(),
+        "signals": profile.signals,
+        "decision": profile.decision,
+        "decision_unit": SignalKind::unit(profile.decision.signal),
+        "calibrations": calibrations,
+        "programs": profile.programs,
+        "provenance": profile.provenance,
+    })
+}

@@ -1,0 +1,264 @@
+//! Fitting a profile, as the person sees it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use idiolect_detect::profile::{Profile, ProfileError};
+use idiolect_detect::split::Policy;
+use idiolect_detect::{
+    Augmentation, Checkpoint, FitConfig, FitError, FitEvent, Interval, SignalKind, Streams, Unit,
+    Vocabulary, fit as fit_profile,
+};
+use idiolect_nn::{EpochReport, Phase};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::args::Learning;
+use crate::interrupt::Interrupt;
+use crate::ui;
+
+/// A profile, and how it came about.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    pub(crate) profile: Profile,
+    pub(crate) epochs: Vec<EpochReport>,
+    /// The false alarm rate, where it had to be higher than the usual one.
+    pub(crate) raised_rate: Option<f64>,
+    pub(crate) seconds: f64,
+}
+
+/// How often a long training saves a checkpoint, lest a fault lose it all.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+/// Steps of a bar: it shows shares of the whole training, not items.
+const BAR_STEPS: u64 = 1_000;
+
+/// How to fit, from what was asked for.
+pub(crate) fn config(
+    learning: &Learning,
+    streams: &Streams,
+    signal: SignalKind,
+    rate: Option<f64>,
+    cross_fit: Option<usize>,
+    policy: Policy,
+) -> FitConfig {
+    let hidden = learning.preset.hidden();
+    let mut train = learning.preset.recipe(streams.calls());
+    train.seed = learning.seed;
+    if let Some(epochs) = learning.epochs {
+        train.epochs = epochs as usize;
+    }
+    FitConfig {
+        embedding: hidden[0],
+        hidden,
+        train,
+        augmentation: Augmentation::DEFAULT,
+        policy,
+        signal,
+        rate,
+        cross_fit,
+    }
+}
+
+/// Fits a profile and shows how far it is. A checkpoint is saved now and then, through `save`.
+pub(crate) fn fit(
+    streams: &Streams,
+    config: &FitConfig,
+    threads: usize,
+    resume: Option<Checkpoint>,
+    save: &dyn Fn(&Checkpoint) -> Result<(), ProfileError>,
+) -> Result<Learned, FitError> {
+    let interrupt = Interrupt::listen();
+    let began = Instant::now();
+    let mut saved = Instant::now();
+    let mut show = Show::default();
+    let outcome = fit_profile(streams, config, threads, resume, &mut |event| {
+        if let FitEvent::Epoch {
+            checkpoint: Some(unsaved),
+            ..
+        } = &event
+            && saved.elapsed() > CHECKPOINT_EVERY
+        {
+            saved = Instant::now();
+            if let Err(error) = save(&unsaved.checkpoint()) {
+                ui::say(&format!("{error}"));
+            }
+        }
+        show.event(&event);
+        if interrupt.asked() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    show.end();
+    let outcome = outcome?;
+    Ok(Learned {
+        profile: outcome.profile,
+        epochs: outcome.epochs,
+        raised_rate: outcome.raised_rate,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// The bar of a training.
+#[derive(Default)]
+struct Show {
+    bar: Option<ProgressBar>,
+    held_out: Option<f64>,
+    fold: Option<(usize, usize)>,
+}
+
+impl Show {
+    fn event(&mut self, event: &FitEvent<'_>) {
+        match event {
+            FitEvent::Progress { fold, progress } => {
+                if *fold != self.fold {
+                    self.end();
+                    self.fold = *fold;
+                    self.held_out = None;
+                }
+                let bar = self.bar.get_or_insert_with(|| {
+                    let what = fold.map_or("training".to_owned(), |(n, of)| {
+                        format!("calibrating, model {n} of {of}")
+                    });
+                    ui::bar_of_shares(BAR_STEPS, &what)
+                });
+                bar.set_position((progress.fraction * BAR_STEPS as f64) as u64);
+                if progress.phase == Phase::Train {
+                    let calls = progress.epoch as f64 * progress.targets_total as f64
+                        + progress.targets_done as f64;
+                    let rate = calls / bar.elapsed().as_secs_f64().max(1e-3);
+                    let held_out = self
+                        .held_out
+                        .map_or(String::new(), |loss| format!(", held out {loss:.3}"));
+                    bar.set_message(format!(
+                        "epoch {}/{}: loss {:.3}, accuracy {:.0} %{held_out}; {} calls/s",
+                        progress.epoch + 1,
+                        progress.epochs,
+                        progress.loss,
+                        progress.accuracy * 100.0,
+                        ui::count(rate as u64),
+                    ));
+                }
+            }
+            FitEvent::Epoch { report, .. } => {
+                self.held_out = report.tune.map(|tune| tune.mean_loss);
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Learned {
+    /// Writes into the profile what made it, when, and from what.
+    pub(crate) fn sign(&mut self, sources: Vec<String>) {
+        let provenance = &mut self.profile.provenance;
+        provenance.tool = format!("idiolect {}", env!("CARGO_PKG_VERSION"));
+        provenance.created = humantime::format_rfc3339_seconds(now()).to_string();
+        provenance.sources = sources;
+    }
+}
+
+/// Now, or the moment that SOURCE_DATE_EPOCH names, for results that repeat to the last byte.
+fn now() -> SystemTime {
+    std::env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
+        .unwrap_or_else(SystemTime::now)
+}
+
+/// What came of a training, in a few lines.
+pub(crate) fn summary(learned: &Learned) -> String {
+    let profile = &learned.profile;
+    let from = &profile.provenance;
+    let [train, tune, calibrate] = from.split.map(|units| ui::count(units));
+    let units = match profile.unit() {
+        Unit::Stream => "streams".to_owned(),
+        Unit::Block(len) => {
+            format!("blocks of {len} calls (too few streams to hold whole ones out)")
+        }
+    };
+    let mut text = format!(
+        "learned {} in {}: {train} {units} to learn from, {tune} to stop by, {calibrate} to set the threshold by\n\
+         held out: {:.3} nats a call (perplexity {:.2}); kept epoch {} of {}; {} in the vocabulary\n",
+        ui::plural(from.calls, "call"),
+        ui::span(Duration::from_secs_f64(learned.seconds)),
+        from.tune_surprise,
+        from.tune_surprise.exp(),
+        from.epochs[1],
+        from.epochs[0],
+        ui::plural(
+            profile.vocabulary.len() - Vocabulary::FIRST_CALL as usize,
+            "call"
+        ),
+    );
+    let rate = profile.decision.rate;
+    if let Some(raised) = learned.raised_rate {
+        text += &format!(
+            "the data support no false alarm rate below {}: that is taken, not the usual {}. More normal \
+             runs, or --cross-fit, lower it\n",
+            ui::percent(raised),
+            ui::percent(idiolect_detect::DEFAULT_RATE),
+        );
+    }
+    if let (Some(threshold), Some(interval)) = (threshold(profile), interval(profile)) {
+        text += &format!(
+            "threshold: {} above {threshold:.3}, for {} false alarms; the rate reached will lie between \
+             {} and {} (90 % sure)\n",
+            profile.decision.signal.as_str(),
+            ui::percent(rate),
+            ui::percent(interval.low),
+            ui::percent(interval.high),
+        );
+    }
+    text
+}
+
+/// The threshold for streams of all start kinds together.
+pub(crate) fn threshold(profile: &Profile) -> Option<f32> {
+    let decision = profile.decision;
+    let threshold = profile.threshold(decision.signal, None, decision.rate);
+    threshold.ok().map(|threshold| threshold.value)
+}
+
+/// Where the false alarm rate of that threshold lies.
+pub(crate) fn interval(profile: &Profile) -> Option<Interval> {
+    let decision = profile.decision;
+    let threshold = profile
+        .threshold(decision.signal, None, decision.rate)
+        .ok()?;
+    threshold.calibration.interval(decision.rate).ok()
+}
+
+/// An epoch for those who draw curves.
+pub(crate) fn epoch_json(report: &EpochReport) -> serde_json::Value {
+    json!({
+        "epoch": report.epoch + 1,
+        "loss": report.train.mean_loss,
+        "accuracy": report.train.accuracy,
+        "held_out_surprise": report.tune.map(|tune| tune.mean_loss),
+        "held_out_accuracy": report.tune.map(|tune| tune.accuracy),
+        "learning_rate": report.learning_rate,
+        "kept": report.best,
+    })
+}
+
+/// Saves nothing, for trainings that are over before a checkpoint would matter.
+pub(crate) fn keep_nothing(_: &Checkpoint) -> Result<(), ProfileError> {
+    Ok(())
+}
+
+/// Where the checkpoint of a profile lies.
+pub(crate) fn checkpoint_path(profile: &Path) -> std::path::PathBuf {
+    let mut name = profile.as_os_str().to_owned();
+    name.push(".checkpoint");
+    name.into()
+}
