@@ -23,102 +23,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Abi, Call, CallName, Gap, GapCause, GapScope, Lifecycle, LifecycleKind, Outcome, Record,
-    StartKind, StreamId,
+    Abi, Call, Gap, GapCause, GapScope, Lifecycle, LifecycleKind, Outcome, Record, StartKind,
+    StreamId,
 };
 
+mod event;
 #[cfg(test)]
 mod tests;
 
-/// What a model is shown of the streams of a source, in order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum StreamEvent {
-    /// A stream begins.
-    Start(StreamStart),
-    /// The next call of a stream.
-    Call(StreamCall),
-    /// Calls of a stream were lost here.
-    Gap(StreamGap),
-    /// A stream ends; its key does not come again.
-    End {
-        /// Which.
-        key: u64,
-    },
-}
-
-impl StreamEvent {
-    /// The stream that it is about.
-    pub fn key(&self) -> u64 {
-        match self {
-            StreamEvent::Start(start) => start.key,
-            StreamEvent::Call(call) => call.key,
-            StreamEvent::Gap(gap) => gap.key,
-            StreamEvent::End { key } => *key,
-        }
-    }
-}
-
-/// The beginning of a stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StreamStart {
-    /// The stream's number, unique in one [`Assembler`].
-    pub key: u64,
-    /// Its identity.
-    pub id: StreamId,
-    /// How it begins.
-    pub kind: StartKind,
-    /// The program, where a [`StartKind::Exec`] names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub executable: Option<String>,
-    /// The stream that it came from, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<StreamId>,
-}
-
-/// A call of a stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StreamCall {
-    /// Which stream's.
-    pub key: u64,
-    /// As in [`Call::time_ns`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_ns: Option<u64>,
-    /// Its canonical name.
-    pub name: CallName,
-    /// Its ABI, where that is not the one of the stream's first call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub other_abi: Option<Abi>,
-    /// How it ended, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
-}
-
-impl StreamCall {
-    /// The text of its token: its name, after its ABI if that is not the stream's own (`i386:execve`).
-    pub fn token(&self) -> Cow<'_, str> {
-        match self.other_abi {
-            None => Cow::Borrowed(self.name.as_str()),
-            Some(abi) => Cow::Owned(format!("{abi}:{}", self.name)),
-        }
-    }
-}
-
-/// Calls of a stream were lost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StreamGap {
-    /// Which stream's.
-    pub key: u64,
-    /// As in [`Call::time_ns`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_ns: Option<u64>,
-    /// How many were lost, where known; in all streams that the gap concerns, together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lost: Option<u64>,
-    /// Why.
-    pub cause: GapCause,
-}
+pub use event::{StreamCall, StreamEvent, StreamGap, StreamStart};
 
 /// Whose calls make a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -68,6 +68,21 @@ pub(crate) fn is_new_program(profile: &Profile, begun: &Begun<'_>) -> bool {
             .is_some_and(|program| !profile.programs.contains(program))
 }
 
+/// Refuses to judge calls of which the profile knows none: it was made for something else.
+pub(crate) fn refuse_all_unknown(profile: &Profile, calls: u64, unknown: u64) -> Result<()> {
+    if calls == 0 || unknown < calls {
+        return Ok(());
+    }
+    let known: Vec<&str> = profile.vocabulary.calls().collect();
+    bail!(
+        "the profile knows none of the {} in this trace (it knows {}, such as {}): was it trained on \
+         another system, or was the trace read with the wrong --abi?",
+        ui::plural(calls, "call"),
+        ui::count(known.len()),
+        known[..known.len().min(3)].join(", "),
+    );
+}
+
 /// The name of a data set's part on the command line.
 pub(crate) fn part_name(part: Part) -> &'static str {
     match part {

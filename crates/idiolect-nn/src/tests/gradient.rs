@@ -2,6 +2,7 @@
 
 use super::reference::Reference;
 use super::{assert_close, learn_chunks};
+use crate::kernel::Level;
 use crate::{Architecture, Corpus, Dropout, IGNORE, Rng, Scorer, Weights};
 
 /// Sequences in which some targets are to be ignored.
@@ -53,11 +54,14 @@ fn weights(vocab: usize, embedding: usize, hidden: &[usize]) -> Weights {
 fn check(vocab: usize, embedding: usize, hidden: &[usize], lengths: &[usize], steps: usize) {
     let weights = weights(vocab, embedding, hidden);
     let corpus = sequences(lengths, vocab);
-    let learned = learn_chunks(&weights, &corpus, lengths.len(), steps, Dropout::default());
+    let [learned, plain] = [Level::detect(), Level::plain()].map(|level| {
+        let lanes = lengths.len();
+        learn_chunks(&weights, &corpus, lanes, steps, Dropout::default(), level)
+    });
     let reference = Reference::new(&weights);
     let mut states = vec![reference.state(); lengths.len()];
     assert_eq!(learned.len(), lengths.iter().max().unwrap().div_ceil(steps));
-    for (chunk, learned) in learned.iter().enumerate() {
+    for (chunk, (learned, plain)) in learned.iter().zip(&plain).enumerate() {
         let part = |tokens: &[u32]| {
             let from = (chunk * steps).min(tokens.len());
             tokens[from..(from + steps).min(tokens.len())].to_vec()
@@ -77,8 +81,10 @@ fn check(vocab: usize, embedding: usize, hidden: &[usize], lengths: &[usize], st
         };
         assert!((learned.mean_loss - loss(&reference)).abs() < 1e-5);
         let slopes = reference.gradient(loss);
-        for ((name, _, ours), theirs) in learned.gradient.tensors().zip(&slopes) {
-            assert_close(name, ours, theirs);
+        for learned in [learned, plain] {
+            for ((name, _, ours), theirs) in learned.gradient.tensors().zip(&slopes) {
+                assert_close(name, ours, theirs);
+            }
         }
         for ((inputs, targets), state) in parts.iter().zip(&mut states) {
             reference.loss(state, inputs, targets);
@@ -120,7 +126,7 @@ fn dropout_with_its_masks_held_fixed() {
     };
     let weights = weights(7, 5, &[6, 9]);
     let corpus = sequences(&[10], 7);
-    let learned = learn_chunks(&weights, &corpus, 1, 10, dropout);
+    let learned = learn_chunks(&weights, &corpus, 1, 10, dropout, Level::detect());
     let [learned] = learned.as_slice() else {
         panic!("one chunk")
     };

@@ -4,6 +4,7 @@ mod gradient;
 mod parity;
 mod reference;
 
+use crate::kernel::Level;
 use crate::layout::Layout;
 use crate::train::inside::{Engine, Feeder};
 use crate::{Corpus, Dropout, Weights};
@@ -23,11 +24,13 @@ fn learn_chunks(
     lanes: usize,
     steps: usize,
     dropout: Dropout,
+    level: Level,
 ) -> Vec<Learned> {
     let architecture = weights.architecture();
     let layout = Layout::new(architecture);
     let flat = layout.flatten(weights);
     let mut engine = Engine::learning(layout, lanes, steps, dropout);
+    engine.level = level;
     let order = (0..corpus.len() as u32).collect();
     let mut feeder = Feeder::new(corpus, order, [1, 2], architecture.vocab);
     let mut learned = Vec::new();

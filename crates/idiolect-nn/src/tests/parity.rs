@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 
 use super::{assert_close, learn_chunks};
+use crate::kernel::Level;
 use crate::{Architecture, Dropout, Optimiser, Schedule, Scorer, TrainConfig, Trainer, Weights};
 
 type Tensors = BTreeMap<String, Vec<f64>>;
@@ -98,6 +99,7 @@ fn losses_and_gradients() {
         lanes,
         vectors.bptt,
         Dropout::default(),
+        Level::detect(),
     );
     assert_eq!(learned.len(), vectors.chunks.len());
     for (index, (ours, theirs)) in learned.iter().zip(&vectors.chunks).enumerate() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Errno;
+use crate::{CallName, Errno};
 
 const TID: u32 = 7;
 

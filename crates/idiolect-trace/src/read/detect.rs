@@ -195,9 +195,12 @@ fn by_words(lines: &[&[u8]], whole: bool, in_adfa: bool, other_abi: bool) -> Det
             continue;
         }
         lines_with_words += 1;
-        let mut in_line = 0;
+        let (mut in_line, mut first_is_number) = (0, false);
         for word in words {
             in_line += 1;
+            if in_line == 1 {
+                first_is_number = word.iter().all(u8::is_ascii_digit);
+            }
             if word.iter().all(u8::is_ascii_digit) {
                 numbers += 1;
             } else if std::str::from_utf8(word).is_ok_and(table::is_known_spelling) {
@@ -206,7 +209,7 @@ fn by_words(lines: &[&[u8]], whole: bool, in_adfa: bool, other_abi: bool) -> Det
                 others += 1;
             }
         }
-        all_pairs &= in_line == 2;
+        all_pairs &= in_line == 2 && first_is_number;
     }
     // The last word may be cut where the head does not end with a line.
     if !whole && lines.len() == 1 {
@@ -216,12 +219,16 @@ fn by_words(lines: &[&[u8]], whole: bool, in_adfa: bool, other_abi: bool) -> Det
     if total == 0 {
         return Detected::Unrecognised;
     }
+    if numbers == total && in_adfa {
+        return Detected::Known(Format::Adfa);
+    }
+    // Also where there is one pair alone: UNM's data have files of a single call.
+    if all_pairs {
+        return Detected::Foreign(Foreign::NumberPairs);
+    }
     if numbers == total {
-        if in_adfa || (lines_with_words == 1 && numbers > 1 && !other_abi) {
+        if lines_with_words == 1 && numbers > 1 && !other_abi {
             return Detected::Known(Format::Adfa);
-        }
-        if all_pairs && lines_with_words > 1 {
-            return Detected::Foreign(Foreign::NumberPairs);
         }
     }
     // Four of five words, so that prose with a call's name in it is not a trace.
@@ -281,7 +288,7 @@ mod tests {
             Detected::Known(Format::Adfa)
         );
         assert_eq!(
-            detect(b"6 7", true, false, true),
+            detect(b"6 7 8", true, false, true),
             Detected::Known(Format::Plain)
         );
     }
@@ -293,6 +300,9 @@ mod tests {
             known("To read this, open it and write.\n"),
             Detected::Unrecognised
         );
+        for pairs in ["12 3\n", "12 read\n13 write\n"] {
+            assert_eq!(known(pairs), Detected::Foreign(Foreign::NumberPairs));
+        }
         assert_eq!(
             known("12 3\n12 4\n13 5\n"),
             Detected::Foreign(Foreign::NumberPairs)

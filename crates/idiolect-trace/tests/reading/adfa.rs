@@ -110,7 +110,7 @@ fn labels_and_odd_names() {
     write("Attack_Data_Master/Web_Shell_10/UAD-W=1-.txt", "6");
     write("Training_Data_Master/UTD-1.txt", "6 6\n");
     write("Training_Data_Master/.DS_Store", "\0\0");
-    write("other.txt", "6 6");
+    write("other.txt", "6 6 6");
     let (got, totals) = path(folder.path()).unwrap();
     assert_eq!((totals.sources, totals.skipped_files), (3, 1));
     let labels: Vec<_> = got

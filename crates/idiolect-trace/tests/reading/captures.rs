@@ -68,3 +68,13 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     assert!(!files.is_empty());
     files
 }
+
+#[test]
+fn pairs_of_numbers_are_not_taken_for_calls() {
+    let Some(data) = data() else { return };
+    match crate::collect::path(&data.join("unm/unm.tar.gz")) {
+        Err(ReadError::NoTrace { .. }) => {}
+        Err(error) => panic!("{error}"),
+        Ok((got, _)) => panic!("read as traces: {:?}", got.origins()),
+    }
+}

@@ -213,3 +213,23 @@ fn a_last_line_without_its_end_is_cut_off() {
     assert_eq!(skips, [(SkipKind::CutOff, 1, 2)]);
     assert_eq!(jsonl(READ).1, []);
 }
+
+/// Every example of the format's description is one that is read.
+#[test]
+fn the_documented_examples_are_read() {
+    let page = include_str!("../../../../docs/record-format.md");
+    let examples: String = page
+        .lines()
+        .filter(|line| line.starts_with("{\"record\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let (records, skips) = jsonl(&examples);
+    assert_eq!(records.len(), examples.lines().count());
+    assert!(records.len() >= 7);
+    assert_eq!(skips, []);
+    let (scopes, _) = jsonl(
+        r#"{"record":"gap","scope":{"cpu":["web.log",3]},"cause":"unknown"}
+{"record":"gap","scope":{"stream":{"tid":1}},"cause":"rate_limit"}"#,
+    );
+    assert_eq!(scopes.len(), 2);
+}

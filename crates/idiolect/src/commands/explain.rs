@@ -35,11 +35,12 @@ pub(crate) fn run(args: &Explain) -> Result<u8> {
         parts,
         &mut explaining,
     )?;
-    let found = explaining.anomalous > 0;
-    let mut out = out();
     if explaining.streams == 0 {
         bail!("there is no stream to explain in what was read");
     }
+    input::refuse_all_unknown(&profile, explaining.calls, explaining.unknown_calls)?;
+    let found = explaining.anomalous > 0;
+    let mut out = out();
     if args.json {
         for explained in &explaining.worst {
             serde_json::to_writer(&mut out, explained)?;
@@ -77,6 +78,8 @@ pub(crate) struct Explaining<'a> {
     pub(crate) worst: Vec<Explained>,
     pub(crate) streams: u64,
     pub(crate) anomalous: u64,
+    calls: u64,
+    unknown_calls: u64,
 }
 
 /// What is known of a stream when it begins.
@@ -96,6 +99,8 @@ impl<'a> Explaining<'a> {
             worst: Vec::new(),
             streams: 0,
             anomalous: 0,
+            calls: 0,
+            unknown_calls: 0,
         }
     }
 
@@ -152,6 +157,8 @@ impl Handler for Explaining<'_> {
         };
         let explanation = self.explainer.explain(&track);
         self.streams += 1;
+        self.calls += explanation.score.calls;
+        self.unknown_calls += explanation.score.unknown_calls;
         let anomalous = explanation.score.verdict == Verdict::Anomalous || begun.new_program;
         self.anomalous += u64::from(anomalous);
         let badness = badness(begun.new_program, &explanation);

@@ -244,20 +244,7 @@ impl Scoring<'_> {
         if tally.streams == 0 {
             bail!("there is no stream to score in what was read");
         }
-        if tally.calls > 0 && tally.calls == tally.unknown_calls {
-            bail!(
-                "the profile knows none of the {} in this trace (it knows {}, such as {}): was it \
-                 trained on another system, or was the trace read with the wrong --abi?",
-                ui::plural(tally.calls, "call"),
-                profile.vocabulary.len() - Vocabulary::FIRST_CALL as usize,
-                profile
-                    .vocabulary
-                    .calls()
-                    .take(3)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            );
-        }
+        input::refuse_all_unknown(profile, tally.calls, tally.unknown_calls)?;
         let mut summary = format!(
             "{} of {} anomalous",
             ui::count(tally.anomalous),

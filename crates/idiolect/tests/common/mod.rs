@@ -17,6 +17,20 @@ pub fn idiolect() -> Command {
     command
 }
 
+/// Where the built binary is.
+pub fn binary() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("idiolect")
+}
+
+/// The built binary as a process of which the caller chooses the pipes.
+pub fn idiolect_process() -> std::process::Command {
+    let mut command = std::process::Command::new(binary());
+    command
+        .env("NO_COLOR", "1")
+        .env("SOURCE_DATE_EPOCH", "1800000000");
+    command
+}
+
 /// What a run printed, and its exit code.
 #[derive(Debug)]
 pub struct Ran {
@@ -99,7 +113,9 @@ pub fn odd_calls(seed: u64) -> Vec<&'static str> {
 
 /// The text that strace would write of these calls.
 pub fn strace_text(calls: &[&str]) -> String {
-    let mut text = String::from("1700000000.000000 execve(\"/usr/bin/made-up\", [\"made-up\"], 0x7ffd /* 9 vars */) = 0\n");
+    let mut text = String::from(
+        "1700000000.000000 execve(\"/usr/bin/made-up\", [\"made-up\"], 0x7ffd /* 9 vars */) = 0\n",
+    );
     for (place, call) in calls.iter().enumerate() {
         let result = if *call == "exit_group" { "?" } else { "3" };
         let _ = writeln!(

@@ -62,7 +62,7 @@ impl Foreign {
             Foreign::Scap => ". Write it out as text first (sysdig -r FILE)",
             Foreign::PerfData => ". Write it out as text first (perf script)",
             Foreign::NumberPairs => {
-                ". If its numbers are calls all the same, force it (--format plain)"
+                ". If all of its words are calls all the same, force it (--format plain)"
             }
             _ => "",
         }
@@ -108,7 +108,7 @@ impl fmt::Display for Foreign {
             Foreign::PerfTrace => "text of perf trace",
             Foreign::Ftrace => "text of ftrace",
             Foreign::Lttng => "text of LTTng (babeltrace)",
-            Foreign::NumberPairs => "pairs of a process and a call number, as in UNM's data",
+            Foreign::NumberPairs => "pairs of a process number and a call, as in UNM's data",
             Foreign::Html => "an HTML page",
             Foreign::Xml => "XML",
         })

@@ -24,35 +24,42 @@ pub(super) struct Ending {
     pub(super) child: Option<u32>,
 }
 
-/// Places that are looked at for an end when the arguments do not balance.
-const MAX_TRIES: usize = 64;
-
 /// Splits what follows a call's opening bracket, or a later part of its arguments, into the arguments and
 /// the ending; None if the call does not end in this text.
 ///
 /// Strings and comments may hold anything. Where something unquoted does not balance (a path shown by
-/// `-y`, output of the program glued in between), the last `) = RESULT` counts.
+/// `-y`, output of the program glued in between), the last `) = RESULT` outside of strings counts.
 pub(super) fn split(text: &[u8]) -> Option<(&[u8], Ending)> {
     if let Some(close) = closing_bracket(text)
         && let Some(ending) = parse(&text[close + 1..])
     {
         return Some((&text[..close], ending));
     }
-    let mut tries = 0;
-    for (close, _) in text.iter().enumerate().rev().filter(|(_, b)| **b == b')') {
-        let rest = &text[close + 1..];
-        if !matches!(rest.first(), Some(b' ')) {
-            continue;
-        }
-        if let Some(ending) = parse(rest) {
-            return Some((&text[..close], ending));
-        }
-        tries += 1;
-        if tries == MAX_TRIES {
-            break;
+    let mut last = None;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => at += quoted_len(&text[at..]).unwrap_or(1),
+            b')' => {
+                if let Some(ending) = parse(&text[at + 1..]) {
+                    last = Some((&text[..at], ending));
+                }
+                at += 1;
+            }
+            _ => at += 1,
         }
     }
-    None
+    last.filter(|_| !is_left_open(text))
+}
+
+/// What strace writes where it leaves a call's line before the call returned.
+pub(super) const UNFINISHED: &[u8] = b"<unfinished ...>";
+/// What strace writes where it leaves the process before the call returned.
+pub(super) const DETACHED: &[u8] = b"<detached ...>";
+
+fn is_left_open(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    text.ends_with(UNFINISHED) || text.ends_with(DETACHED)
 }
 
 /// The bracket that closes the arguments.

@@ -1,6 +1,6 @@
 //! What a line says, once its prefix is off.
 
-use super::ending::{self, Ending};
+use super::ending::{self, DETACHED, Ending, UNFINISHED};
 use super::message::{self, Message};
 use super::text::{ascii, count_while, find, is_name_byte, rfind, take_number, take_u32};
 use crate::{Abi, CallName, ExitStatus, table};
@@ -38,9 +38,6 @@ pub(super) struct Half<'a> {
     pub(super) name: &'a str,
     pub(super) args: &'a [u8],
 }
-
-const UNFINISHED: &[u8] = b"<unfinished ...>";
-const DETACHED: &[u8] = b"<detached ...>";
 
 /// How a call goes on in a line that has no event of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

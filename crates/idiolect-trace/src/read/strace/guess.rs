@@ -6,7 +6,8 @@
 //! - an address that `mmap` or `brk` returned: above 2^47 no x86-64 program has memory and aarch64's have
 //!   theirs (`0xffff...`, `0xaaaa...`); from `0x7000_0000_0000` up to there is where x86-64 maps;
 //! - a call that only 32-bit ABIs have (`mmap2`, `fstat64`, `_llseek`): i386, unless arm shows later in
-//!   the first lines.
+//!   the first lines;
+//! - else `arch_prctl`, which x86 alone has, in both widths: x86-64.
 //!
 //! Without any of these it is the machine's own. aarch64 with a small address space (39 bits: Android),
 //! riscv64 without its own calls, and x32 are not told: `--abi` names them.
@@ -21,6 +22,8 @@ use crate::{Abi, Outcome};
 pub(super) struct Guess {
     /// A call was seen that only 32-bit ABIs have.
     narrow: bool,
+    /// A call was seen that only x86 has, of either width.
+    x86: bool,
 }
 
 const I386_ONLY: [&str; 7] = [
@@ -72,7 +75,7 @@ impl Guess {
             Event::Begun(half) | Event::Interrupted(half, None) => (half, None),
             Event::Message(Message::Mode(_, Mode::Bits32 | Mode::X32)) => {
                 // strace tells of 32 bits only where 64 are usual.
-                return Some(native_wide());
+                return Some(if self.x86 { Abi::X86_64 } else { native_wide() });
             }
             _ => return None,
         };
@@ -87,6 +90,7 @@ impl Guess {
             return Some(Abi::Riscv64);
         }
         self.narrow |= NARROW.contains(&name);
+        self.x86 |= name == "arch_prctl";
         let address = match outcome {
             Some(Outcome::Returned(value)) if matches!(name, "mmap" | "brk") => {
                 value.cast_unsigned()
@@ -103,8 +107,9 @@ impl Guess {
     /// What to take when the first lines have not made it clear.
     pub(super) fn settle(self) -> Abi {
         match (self.narrow, Abi::native()) {
-            (true, Some(Abi::Arm)) => Abi::Arm,
+            (true, Some(Abi::Arm)) if !self.x86 => Abi::Arm,
             (true, _) => Abi::I386,
+            (false, _) if self.x86 => Abi::X86_64,
             (false, native) => native.unwrap_or(Abi::X86_64),
         }
     }
@@ -176,7 +181,17 @@ mod tests {
         ] {
             assert_eq!(guess(lines), abi, "{lines:?}");
         }
-        let narrow = Guess { narrow: true }.settle();
-        assert!(matches!(narrow, Abi::I386 | Abi::Arm), "{narrow}");
+    }
+
+    #[test]
+    fn what_is_taken_when_nothing_tells() {
+        for (narrow, x86, abi) in [
+            (true, true, Some(Abi::I386)),
+            (false, true, Some(Abi::X86_64)),
+            (false, false, Abi::native()),
+        ] {
+            let settled = Guess { narrow, x86 }.settle();
+            assert_eq!(settled, abi.unwrap_or(Abi::X86_64));
+        }
     }
 }

@@ -60,7 +60,8 @@ enum Makes {
 #[derive(Clone, Copy, Debug)]
 struct Child {
     pid: u32,
-    /// Whether no other fork was open that could have made it.
+    /// Whether strace said so in the midst of the call. A certain child whose number differs from the
+    /// returned one was made in another namespace of processes.
     certain: bool,
 }
 
@@ -365,8 +366,7 @@ impl Threads {
         let Some(parent) = parent else {
             return ControlFlow::Continue(());
         };
-        let certain = interrupted == Some(parent)
-            || self.forks.iter().filter(|key| waiting(key)).count() == 1;
+        let certain = interrupted == Some(parent);
         let Some(open) = self
             .threads
             .get_mut(&parent)
@@ -512,7 +512,7 @@ impl Threads {
             return ControlFlow::Continue(());
         };
         match open.child {
-            // Seen already; under another number if the parent lives in another namespace than strace.
+            // Seen already.
             Some(child) if child.certain || child.pid == pid => ControlFlow::Continue(()),
             Some(_) if self.is_alive(pid) => ControlFlow::Continue(()),
             _ if self.bound == Some(pid) => ControlFlow::Continue(()),
