@@ -52,6 +52,8 @@ pub(crate) struct StraceReader {
     held: Option<Held>,
     /// The thread whose line was interrupted by something else, and goes on later without a prefix.
     interrupted: Option<Key>,
+    /// The thread whose call the line before left unfinished.
+    unfinished: Option<Key>,
     /// Whether a line was seen that strace wrote.
     started: bool,
     /// Whether the table of counts has begun.
@@ -75,6 +77,7 @@ impl StraceReader {
             clock: Clock::default(),
             held: options.abi.is_none().then(Held::default),
             interrupted: None,
+            unfinished: None,
             started: false,
             summary: false,
         }
@@ -102,12 +105,20 @@ impl StraceReader {
             out.skip(SkipKind::ToolMessage, line);
             return ControlFlow::Continue(());
         }
+        let unfinished = self.unfinished.take();
         let (prefix, rest) = prefix::split(line);
         if let Some(event) = event::parse(rest) {
             return self.event(line, prefix, event, out);
         }
         if let Some(key) = self.interrupted {
             return self.go_on(key, line, out);
+        }
+        // With `-z` strace first leaves the call and then ends it all the same.
+        if let Some(key) = unfinished
+            && (line.starts_with(b")") || text::find(line, b")  ").is_some())
+            && let Some(Tail::Ended(ending)) = event::tail(line)
+        {
+            return self.complete(key, ending, out);
         }
         if self.is_summary(line) {
             out.skip(SkipKind::ToolMessage, line);
@@ -149,7 +160,7 @@ impl StraceReader {
             return self.no_call(line, prefix, event, time_ns, out);
         };
         let Some(name) = table::canonical(half.name) else {
-            return self.unknown(line, prefix, b"", out);
+            return self.damaged(line, prefix, out);
         };
         let resumes = matches!(
             event,
@@ -183,7 +194,10 @@ impl StraceReader {
                     None => ControlFlow::Continue(()),
                 }
             }
-            _ => ControlFlow::Continue(()),
+            _ => {
+                self.unfinished = Some(key);
+                ControlFlow::Continue(())
+            }
         }
     }
 
@@ -197,7 +211,7 @@ impl StraceReader {
         line: &[u8],
         out: &mut Emitter<'_>,
     ) -> ControlFlow<()> {
-        if self.threads.has_open(key, &name) {
+        if self.threads.has_open(key, &name) || self.threads.exec_began_elsewhere(key, &name) {
             return ControlFlow::Continue(());
         }
         out.skip(SkipKind::OrphanResumed, line);
@@ -290,7 +304,12 @@ impl StraceReader {
 
     /// Whether a line is of the table that `-c` and `-C` write at the end.
     fn is_summary(&mut self, line: &[u8]) -> bool {
-        if line.starts_with(b"% time ") || line.starts_with(b"System call usage summary for ") {
+        // Output that did not end its line may stand before the table.
+        let head = [
+            &b"% time     seconds"[..],
+            b"System call usage summary for ",
+        ];
+        if head.iter().any(|head| text::find(line, head).is_some()) {
             self.summary = true;
             return true;
         }
@@ -317,19 +336,23 @@ impl StraceReader {
         let has_mark = prefix.bracketed
             || prefix.stamp.is_some()
             || prefix.pid.is_some_and(|pid| self.threads.is_alive(pid))
-            || rest.is_empty()
             || [&b"<... "[..], b"+++ ", b"--- "]
                 .iter()
                 .any(|mark| rest.starts_with(mark));
-        if self.started && !has_mark {
-            out.skip(SkipKind::ProgramOutput, line);
-            return ControlFlow::Continue(());
-        }
-        out.skip(SkipKind::Unparsed, line);
         if !self.started {
+            out.skip(SkipKind::Unparsed, line);
             return ControlFlow::Continue(());
         }
-        // It was strace's own and may have been a call.
+        if has_mark {
+            return self.damaged(line, prefix, out);
+        }
+        out.skip(SkipKind::ProgramOutput, line);
+        ControlFlow::Continue(())
+    }
+
+    /// A line that was strace's own and may have been a call.
+    fn damaged(&mut self, line: &[u8], prefix: Prefix, out: &mut Emitter<'_>) -> ControlFlow<()> {
+        out.skip(SkipKind::Unparsed, line);
         let stream = prefix.pid.and_then(|pid| self.threads.stream(pid));
         out.record(Record::Gap(Gap {
             time_ns: None,

@@ -24,6 +24,16 @@ fn unfinished_and_resumed_are_one_call_with_the_time_of_its_entry() {
 }
 
 #[test]
+fn a_call_that_is_left_and_ended_at_once() {
+    let read = read(
+        "7 getppid( <unfinished ...>\n)           = 1\n\
+         7 nanosleep(0x1,  <unfinished ...>\nNULL)           = 0\n",
+    );
+    assert_eq!(read.story(), ["7 getppid=1", "7 nanosleep=0"]);
+    assert_eq!(read.report.skips.iter().count(), 0);
+}
+
+#[test]
 fn resumed_twice_is_one_call() {
     let read = read(
         "7 read(3,  <unfinished ...>\n\

@@ -28,19 +28,23 @@ impl Sink for Read {
 
 impl Read {
     pub(crate) fn calls(&self) -> Vec<&Call> {
-        let call = |record| match record {
-            &Record::Call(ref call) => Some(call),
-            _ => None,
-        };
-        self.records.iter().filter_map(call).collect()
+        let mut calls = Vec::new();
+        for record in &self.records {
+            if let Record::Call(call) = record {
+                calls.push(call);
+            }
+        }
+        calls
     }
 
     pub(crate) fn lives(&self) -> Vec<&Lifecycle> {
-        let life = |record| match record {
-            &Record::Lifecycle(ref life) => Some(life),
-            _ => None,
-        };
-        self.records.iter().filter_map(life).collect()
+        let mut lives = Vec::new();
+        for record in &self.records {
+            if let Record::Lifecycle(life) = record {
+                lives.push(life);
+            }
+        }
+        lives
     }
 
     pub(crate) fn skipped(&self, kind: SkipKind) -> u64 {

@@ -3,7 +3,7 @@
 use idiolect_trace::read::{Limits, ReadOptions, SkipKind};
 use idiolect_trace::{ExitStatus, LifecycleKind, StreamId};
 
-use crate::read::{read, try_read};
+use crate::read::{read, read_named, try_read};
 
 #[test]
 fn exec_begins_a_stream() {
@@ -239,6 +239,24 @@ fn exec_by_another_thread_takes_the_processs_number() {
     assert_eq!(*last, expected);
     assert_eq!(read.lives()[3].kind, LifecycleKind::Exec);
     assert_eq!(read.lives()[3].executable.as_deref(), Some("/b"));
+}
+
+#[test]
+fn exec_by_another_thread_in_files_of_their_own_counts_once() {
+    let caller = read_named(
+        "t.8",
+        "getpid() = 7\nexecve(\"/b\", [], 0x1 <unfinished ...>",
+    );
+    let leader = read_named(
+        "t.7",
+        "pause( <unfinished ...>) = ?\n\
+         +++ superseded by execve in pid 8 +++\n\
+         <... execve resumed>) = 0\n\
+         getpid() = 7\n",
+    );
+    assert_eq!(caller.story(), ["8 getpid=7", "8 execve=?"]);
+    assert_eq!(leader.story(), ["7 pause=?", "7 <exec of 7>", "7 getpid=7"]);
+    assert_eq!(leader.skipped(SkipKind::OrphanResumed), 0);
 }
 
 #[test]

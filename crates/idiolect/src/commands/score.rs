@@ -5,7 +5,7 @@ use std::io::{BufWriter, StdoutLock, Write};
 
 use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
-use idiolect_detect::{Detection, Judge, StreamScore, StreamState, Verdict, Vocabulary, detection};
+use idiolect_detect::{Detection, Judge, StreamScore, StreamState, Verdict, detection};
 use idiolect_trace::read::{Label, Part, escape};
 use serde::Serialize;
 use sha2::{Digest, Sha256};

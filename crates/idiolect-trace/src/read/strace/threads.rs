@@ -9,19 +9,22 @@
 //!   the parent may then be wrong; the child's stream is right all the same.
 //! - A number that comes back after its exit, or that a fork returns while it is in use, is another
 //!   stream: its `incarnation` grows.
+//! - A clone whose flags the text does not show (`-e raw=clone3`) is told as a fork of unknown process.
 //! - `execve` begins a new stream with the process's number as the thread's, also when it was called by
 //!   another thread than the first (`+++ superseded by execve in pid N +++`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::text::{count_while, find, radix, unquote};
+mod calls;
+mod lives;
+
+pub(super) use self::calls::Begins;
+use self::calls::{Child, Open, call, convention, executable, is_exec, makes};
 use crate::read::SkipKind;
 use crate::read::line::Emitter;
-use crate::{
-    Abi, Call, CallName, ExitStatus, Lifecycle, LifecycleKind, Outcome, Record, StreamId, table,
-};
+use crate::{Abi, CallName, Outcome, StreamId};
 
 /// Names a thread's place in the table: its number, or [`UNNUMBERED`].
 pub(super) type Key = u32;
@@ -32,49 +35,16 @@ pub(super) const UNNUMBERED: Key = 0;
 /// Forks without a child that are remembered to explain a new number.
 const MAX_FORKS: usize = 64;
 
-/// A call that has begun.
-#[derive(Clone, Debug)]
-pub(super) struct Open {
-    pub(super) time_ns: Option<u64>,
-    pub(super) name: CallName,
-    pub(super) number: Option<u32>,
-    pub(super) abi: Abi,
-    /// The program, of `execve` and `execveat`.
-    executable: Option<String>,
-    /// What it makes, of `fork`, `vfork`, `clone` and `clone3`.
-    makes: Option<Makes>,
-    /// The child that was seen before the call returned.
-    child: Option<Child>,
-    /// Order of beginning.
-    sequence: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Makes {
-    Process,
-    Thread,
-    /// Its flags are not in the text.
-    Either,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Child {
-    pid: u32,
-    /// Whether strace said so in the midst of the call. A certain child whose number differs from the
-    /// returned one was made in another namespace of processes.
-    certain: bool,
-}
-
 #[derive(Clone, Debug)]
 struct Thread {
     stream: StreamId,
     abi: Abi,
     alive: bool,
-    /// Whether it wrote a line or was attached to; else only a fork tells of it.
-    seen: bool,
     /// How often this number was used before.
     incarnation: u32,
     open: Option<Open>,
+    /// Whether another thread's `execve` is to return here, whose beginning is in that thread's own file.
+    takes_over: bool,
 }
 
 /// The threads of a file.
@@ -93,8 +63,8 @@ pub(super) struct Threads {
     capacity: usize,
     /// Threads with an open fork, the latest last.
     forks: Vec<Key>,
-    /// The last answer of [`Threads::only`].
-    only: Option<Key>,
+    /// Threads that are alive and wrote a line or were attached to; of the others only a fork tells.
+    present: BTreeSet<Key>,
     sequence: u64,
     /// First incarnation of a number that is not in the table: numbers may have been forgotten.
     first_incarnation: u32,
@@ -116,7 +86,7 @@ impl Threads {
             threads: HashMap::new(),
             capacity: capacity.max(1),
             forks: Vec::new(),
-            only: None,
+            present: BTreeSet::new(),
             sequence: 0,
             first_incarnation: 0,
         }
@@ -167,9 +137,7 @@ impl Threads {
         if !self.threads.get(&key).is_some_and(|thread| thread.alive) {
             self.begin(key, out)?;
         }
-        if let Some(thread) = self.threads.get_mut(&key) {
-            thread.seen = true;
-        }
+        self.present.insert(key);
         ControlFlow::Continue(key)
     }
 
@@ -213,21 +181,10 @@ impl Threads {
         if first_is_alive {
             return UNNUMBERED;
         }
-        self.only().unwrap_or(UNNUMBERED)
-    }
-
-    /// The only thread that is alive and was seen.
-    fn only(&mut self) -> Option<Key> {
-        let lives = |thread: &Thread| thread.alive && thread.seen;
-        let still = self
-            .only
-            .filter(|key| self.threads.get(key).is_some_and(lives));
-        if still.is_none() {
-            let mut all = self.threads.iter().filter(|(_, thread)| lives(thread));
-            let first = all.next().map(|(key, _)| *key);
-            self.only = first.filter(|_| all.next().is_none());
+        match self.present.first() {
+            Some(only) if self.present.len() == 1 => *only,
+            _ => UNNUMBERED,
         }
-        self.only
     }
 
     /// Puts a new thread in the table, of which nothing but the number is known.
@@ -272,12 +229,12 @@ impl Threads {
             stream,
             abi,
             alive: true,
-            seen: false,
             incarnation,
             open: None,
+            takes_over: false,
         };
         self.threads.insert(key, thread);
-        self.only = None;
+        self.present.remove(&key);
         ControlFlow::Continue(())
     }
 
@@ -293,44 +250,13 @@ impl Threads {
         dropped.sort_by(|a, b| a.stream.cmp(&b.stream));
         self.bound = None;
         self.forks.clear();
+        self.present.clear();
         for thread in &mut dropped {
             out.skip(SkipKind::OverBound, b"");
             if let Some(open) = thread.open.take() {
                 self.never_resumed(&thread.stream, open, SkipKind::NeverResumed, out)?;
             }
         }
-        ControlFlow::Continue(())
-    }
-
-    /// Notes that strace attached to a process; `interrupted` is the thread in whose call it said so.
-    pub(super) fn attached(
-        &mut self,
-        pid: u32,
-        interrupted: Option<Key>,
-        out: &mut Emitter<'_>,
-    ) -> ControlFlow<()> {
-        if !self.is_alive(pid) {
-            self.adopt(pid, interrupted, out)?;
-            if !self.is_alive(pid) {
-                self.begin(pid, out)?;
-            }
-        }
-        if let Some(thread) = self.threads.get_mut(&pid) {
-            thread.seen = true;
-        }
-        self.only = None;
-        ControlFlow::Continue(())
-    }
-
-    /// Notes that strace left a process.
-    pub(super) fn detached(&mut self, pid: u32, out: &mut Emitter<'_>) -> ControlFlow<()> {
-        let key = if self.bound == Some(pid) {
-            UNNUMBERED
-        } else {
-            pid
-        };
-        self.close(key, SkipKind::NeverResumed, out)?;
-        self.end(key);
         ControlFlow::Continue(())
     }
 
@@ -351,90 +277,7 @@ impl Threads {
         if key == UNNUMBERED {
             self.bound = None;
         }
-        self.only = None;
-    }
-
-    /// Explains a number by the open fork that has no child yet, if there is one.
-    fn adopt(
-        &mut self,
-        pid: u32,
-        interrupted: Option<Key>,
-        out: &mut Emitter<'_>,
-    ) -> ControlFlow<()> {
-        let waiting = |key: &Key| self.is_waiting(*key);
-        let parent = interrupted.filter(waiting).or_else(|| self.waiting_fork());
-        let Some(parent) = parent else {
-            return ControlFlow::Continue(());
-        };
-        let certain = interrupted == Some(parent);
-        let Some(open) = self
-            .threads
-            .get_mut(&parent)
-            .and_then(|thread| thread.open.as_mut())
-        else {
-            return ControlFlow::Continue(());
-        };
-        open.child = Some(Child { pid, certain });
-        let (makes, time_ns) = (open.makes.unwrap_or(Makes::Either), open.time_ns);
-        self.born(parent, pid, makes, time_ns, out)
-    }
-
-    fn is_waiting(&self, key: Key) -> bool {
-        let open = self
-            .threads
-            .get(&key)
-            .and_then(|thread| thread.open.as_ref());
-        open.is_some_and(|open| open.makes.is_some() && open.child.is_none())
-    }
-
-    fn waiting_fork(&self) -> Option<Key> {
-        self.forks
-            .iter()
-            .rev()
-            .copied()
-            .find(|key| self.is_waiting(*key))
-    }
-
-    /// Yields that a thread or process was made, and puts it in the table.
-    fn born(
-        &mut self,
-        parent: Key,
-        pid: u32,
-        makes: Makes,
-        time_ns: Option<u64>,
-        out: &mut Emitter<'_>,
-    ) -> ControlFlow<()> {
-        let Some(parent) = self.threads.get(&parent) else {
-            return ControlFlow::Continue(());
-        };
-        let (parent_stream, abi) = (parent.stream.clone(), parent.abi);
-        let mut stream = StreamId::thread(self.origin.clone(), pid);
-        match makes {
-            Makes::Process => stream.tgid = Some(pid),
-            Makes::Thread => {
-                stream.tgid = parent_stream.tgid;
-                stream.exec_generation = parent_stream.exec_generation;
-            }
-            Makes::Either => {}
-        }
-        self.insert(pid, stream, abi, out)?;
-        let Some(child) = self.threads.get(&pid) else {
-            return ControlFlow::Continue(());
-        };
-        out.record(Record::Lifecycle(Lifecycle {
-            time_ns,
-            stream: child.stream.clone(),
-            kind: if makes == Makes::Thread {
-                LifecycleKind::Clone
-            } else {
-                LifecycleKind::Fork
-            },
-            parent: Some(parent_stream),
-            executable: None,
-            uid: None,
-            cgroup: None,
-            status: None,
-        }))
+        self.present.remove(&key);
     }
 
     /// A call begins in a thread. One that is still open there never returned in this file.
@@ -480,6 +323,15 @@ impl Threads {
         open.is_some_and(|open| open.name == *name)
     }
 
+    /// Whether the call that is resumed began in the file of another thread (`-ff`), where it is counted.
+    pub(super) fn exec_began_elsewhere(&self, key: Key, name: &CallName) -> bool {
+        is_exec(name.as_str())
+            && self
+                .threads
+                .get(&key)
+                .is_some_and(|thread| thread.takes_over)
+    }
+
     /// The thread's open call returns.
     pub(super) fn complete(
         &mut self,
@@ -492,6 +344,10 @@ impl Threads {
             return ControlFlow::Continue(());
         };
         let Some(open) = thread.open.take() else {
+            let succeeded = outcome == Some(Outcome::Returned(0));
+            if std::mem::take(&mut thread.takes_over) && succeeded {
+                return self.exec(key, None, None, out);
+            }
             return ControlFlow::Continue(());
         };
         out.record(call(&thread.stream, &open, outcome))?;
@@ -502,7 +358,7 @@ impl Threads {
             return ControlFlow::Continue(());
         };
         if is_exec(open.name.as_str()) && value == 0 {
-            return self.exec(key, open, out);
+            return self.exec(key, open.time_ns, open.executable, out);
         }
         let Some(makes) = open.makes else {
             return ControlFlow::Continue(());
@@ -561,204 +417,4 @@ impl Threads {
         out.skip(kind, open.name.as_str().as_bytes());
         out.record(call(stream, &open, None))
     }
-
-    /// The thread ends.
-    pub(super) fn exit(
-        &mut self,
-        key: Key,
-        time_ns: Option<u64>,
-        status: Option<ExitStatus>,
-        out: &mut Emitter<'_>,
-    ) -> ControlFlow<()> {
-        self.close(key, SkipKind::NeverResumed, out)?;
-        let Some(thread) = self.threads.get(&key) else {
-            return ControlFlow::Continue(());
-        };
-        let stream = thread.stream.clone();
-        self.end(key);
-        out.record(Record::Lifecycle(Lifecycle {
-            time_ns,
-            stream,
-            kind: LifecycleKind::Exit,
-            parent: None,
-            executable: None,
-            uid: None,
-            cgroup: None,
-            status,
-        }))
-    }
-
-    /// The process's first thread gives its number to the thread that called `execve`.
-    pub(super) fn supersede(
-        &mut self,
-        key: Key,
-        by: u32,
-        time_ns: Option<u64>,
-        out: &mut Emitter<'_>,
-    ) -> ControlFlow<()> {
-        let by = if self.bound == Some(by) {
-            UNNUMBERED
-        } else {
-            by
-        };
-        let calls = |thread: &Thread| thread.alive && thread.open.is_some();
-        if by == key || !self.threads.get(&by).is_some_and(calls) {
-            return self.close(key, SkipKind::NeverResumed, out);
-        }
-        let bound = self.bound;
-        self.exit(key, time_ns, None, out)?;
-        self.bound = bound;
-        let Some(thread) = self.threads.get_mut(&by) else {
-            return ControlFlow::Continue(());
-        };
-        let moved = Thread {
-            open: thread.open.take(),
-            ..thread.clone()
-        };
-        self.end(by);
-        let incarnation = self
-            .threads
-            .get(&key)
-            .map_or(0, |thread| thread.incarnation);
-        self.threads.insert(
-            key,
-            Thread {
-                incarnation,
-                ..moved
-            },
-        );
-        self.only = None;
-        ControlFlow::Continue(())
-    }
-
-    fn exec(&mut self, key: Key, open: Open, out: &mut Emitter<'_>) -> ControlFlow<()> {
-        let tid = self.tid(key);
-        let Some(thread) = self.threads.get_mut(&key) else {
-            return ControlFlow::Continue(());
-        };
-        let mut stream = StreamId::whole(self.origin.clone());
-        stream.tid = tid;
-        // Of the threads of a process only one goes on, under the process's own number.
-        stream.tgid = tid;
-        stream.incarnation = thread.incarnation;
-        stream.exec_generation = thread.stream.exec_generation.saturating_add(1);
-        let parent = std::mem::replace(&mut thread.stream, stream);
-        out.record(Record::Lifecycle(Lifecycle {
-            time_ns: open.time_ns,
-            stream: thread.stream.clone(),
-            kind: LifecycleKind::Exec,
-            parent: Some(parent),
-            executable: open.executable,
-            uid: None,
-            cgroup: None,
-            status: None,
-        }))
-    }
-}
-
-/// What the text says of a call that begins.
-#[derive(Debug)]
-pub(super) struct Begins<'a> {
-    pub(super) time_ns: Option<u64>,
-    pub(super) name: CallName,
-    /// Its number, if the text gives it (`-n`).
-    pub(super) number: Option<u32>,
-    /// The arguments that are there.
-    pub(super) args: &'a [u8],
-}
-
-fn call(stream: &StreamId, open: &Open, outcome: Option<Outcome>) -> Record {
-    Record::Call(Call {
-        time_ns: open.time_ns,
-        stream: stream.clone(),
-        abi: open.abi,
-        number: open.number,
-        name: open.name.clone(),
-        outcome,
-    })
-}
-
-/// The mark that x32 sets in a call's number.
-const X32_MARK: u32 = 0x4000_0000;
-
-/// The ABI and the number of a call. A number in the text (`-n`) that means another call in the thread's
-/// ABI and this one in its machine's second ABI shows a call by that second one.
-fn convention(abi: Abi, name: &CallName, number: Option<u32>, given: bool) -> (Abi, Option<u32>) {
-    let Some(number) = number else {
-        return (abi, table::number(abi, name));
-    };
-    if !given && number & X32_MARK != 0 && matches!(abi, Abi::X86_64 | Abi::X32) {
-        return (Abi::X32, Some(number & !X32_MARK));
-    }
-    let number = if abi == Abi::X32 {
-        number & !X32_MARK
-    } else {
-        number
-    };
-    let fits = |abi| table::by_number(abi, number) == *name;
-    if given || fits(abi) {
-        return (abi, Some(number));
-    }
-    let second: &[Abi] = match abi {
-        Abi::X86_64 => &[Abi::I386, Abi::X32],
-        Abi::I386 | Abi::X32 => &[Abi::X86_64],
-        Abi::Aarch64 => &[Abi::Arm],
-        Abi::Arm => &[Abi::Aarch64],
-        Abi::Riscv64 => &[],
-    };
-    let abi = second.iter().copied().find(|abi| fits(*abi)).unwrap_or(abi);
-    (abi, Some(number))
-}
-
-fn is_exec(name: &str) -> bool {
-    matches!(name, "execve" | "execveat")
-}
-
-fn executable(name: &str, args: &[u8]) -> Option<String> {
-    match name {
-        "execve" => unquote(args),
-        // The path follows the folder's descriptor, which `-y` may give any name.
-        "execveat" => {
-            let at = find(args, b", \"")?;
-            unquote(&args[at + 2..])
-        }
-        _ => None,
-    }
-}
-
-/// Flag of `clone` that makes a thread (kernel: `include/uapi/linux/sched.h`).
-const CLONE_THREAD: u64 = 0x1_0000;
-
-fn makes(name: &str, args: &[u8]) -> Option<Makes> {
-    match name {
-        "fork" | "vfork" => return Some(Makes::Process),
-        "clone" | "clone3" => {}
-        _ => return None,
-    }
-    if find(args, b"CLONE_THREAD").is_some() {
-        return Some(Makes::Thread);
-    }
-    // Without names (`-X raw`) the flags are a number; without any decoding (`-e raw=clone`) they are the
-    // first argument of clone, and not in the text of clone3.
-    let flags = match find(args, b"flags=") {
-        Some(at) => &args[at + b"flags=".len()..],
-        None if name == "clone" => args,
-        None => return Some(Makes::Either),
-    };
-    let Some(digits) = flags.strip_prefix(b"0x") else {
-        return Some(if flags.is_empty() {
-            Makes::Either
-        } else {
-            Makes::Process
-        });
-    };
-    let flags = radix(
-        &digits[..count_while(digits, |b| b.is_ascii_hexdigit())],
-        16,
-    );
-    Some(match flags {
-        Some(flags) if flags & CLONE_THREAD != 0 => Makes::Thread,
-        Some(_) => Makes::Process,
-        None => Makes::Either,
-    })
 }
