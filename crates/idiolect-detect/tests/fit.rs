@@ -1,5 +1,11 @@
 //! Fitting: repeatable, honest about what the data support, and able to go on after an interruption.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
 mod common;
 
 use std::ops::ControlFlow;

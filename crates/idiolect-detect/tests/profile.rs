@@ -1,5 +1,11 @@
 //! The profile file: what is written reads back, and what is wrong with a file is said.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
 mod common;
 
 use std::fs;
@@ -65,7 +71,10 @@ fn the_golden_profile_of_format_1() {
         calls.extend(["openat", "read", "read", "fstat", "close"]);
     }
     let normal = score(&golden, &calls);
-    let odd = score(&golden, &["brk", "socket", "close", "close", "dup2", "mmap"]);
+    let odd = score(
+        &golden,
+        &["brk", "socket", "close", "close", "dup2", "mmap"],
+    );
     for (score, verdict, value) in [
         (normal, Verdict::Normal, GOLDEN_NORMAL),
         (odd, Verdict::Anomalous, GOLDEN_ODD),
@@ -128,7 +137,7 @@ fn each_kind_of_damage_is_its_own_error() {
     let critical = with_header(&bytes, |h| h["critical"] = serde_json::json!(["outcomes"]));
     assert!(matches!(problem(&critical), Problem::UnknownCritical(name) if name == "outcomes"));
     let wider = with_header(&bytes, |h| {
-        h["models"][0]["hidden"] = serde_json::json!([17])
+        h["models"][0]["hidden"] = serde_json::json!([17]);
     });
     assert!(matches!(problem(&wider), Problem::Shape(_)));
     let fewer = with_header(&bytes, |h| {
@@ -153,7 +162,7 @@ fn each_kind_of_damage_is_its_own_error() {
             "{field}: {problem}"
         );
     }
-    let mut not_finite = bytes.clone();
+    let mut not_finite = bytes;
     let at = not_finite.len() - 4;
     not_finite[at..].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(matches!(problem(&not_finite), Problem::NotFinite(_)));

@@ -234,14 +234,19 @@ impl Feed<'_> {
         }
         for total in &totals.skips {
             let skip = &total.skip;
-            ui::say(&format!(
-                "passed over {}: {}; the first is {} line {}: {}",
+            let passed = format!(
+                "passed over {}: {}",
                 ui::plural(skip.count, "line"),
-                skip.kind,
-                total.first_origin,
-                skip.first_line,
-                skip.excerpt
-            ));
+                skip.kind
+            );
+            if skip.kind.is_loss() {
+                ui::say(&format!(
+                    "{passed}; the first is {} line {}: {}",
+                    total.first_origin, skip.first_line, skip.excerpt
+                ));
+            } else {
+                ui::say(&passed);
+            }
         }
         let counts = self.assembler.counts();
         if counts.evicted > 0 {
@@ -272,7 +277,7 @@ impl Sink for Feed<'_> {
             return ControlFlow::Continue(());
         }
         self.calls += 1;
-        if self.calls % BAR_EVERY == 0 {
+        if self.calls.is_multiple_of(BAR_EVERY) {
             self.bar.set_position(self.calls);
             self.bar.set_message("records");
         }

@@ -179,7 +179,7 @@ fn now() -> SystemTime {
 pub(crate) fn summary(learned: &Learned) -> String {
     let profile = &learned.profile;
     let from = &profile.provenance;
-    let [train, tune, calibrate] = from.split.map(|units| ui::count(units));
+    let [train, tune, calibrate] = from.split.map(ui::count);
     let units = match profile.unit() {
         Unit::Stream => "streams".to_owned(),
         Unit::Block(len) => {

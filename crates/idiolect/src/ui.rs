@@ -111,7 +111,7 @@ pub(crate) fn time(ns: u64) -> String {
     const EPOCH_CLOCK_S: u64 = 315_532_800;
     let (seconds, micros) = (ns / NS, ns % NS / 1_000);
     let of_day = seconds % DAY_S;
-    if seconds >= DAY_S && seconds < EPOCH_CLOCK_S {
+    if (DAY_S..EPOCH_CLOCK_S).contains(&seconds) {
         return format!("{seconds}.{micros:06} s");
     }
     let (h, m, s) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);

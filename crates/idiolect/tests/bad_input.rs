@@ -1,5 +1,11 @@
 //! What bad input gets: a clear error, a way out, and no half result.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,11 @@
 //! Ctrl-C while training, and going on afterwards.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
 mod common;
 
 use std::fs;

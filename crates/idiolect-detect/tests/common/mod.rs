@@ -17,9 +17,7 @@ pub fn normal(streams: usize, seed: u64) -> Streams {
         let mut calls = vec!["brk", "mmap", "close"];
         for _ in 0..2 + rng.below(6) {
             calls.push("openat");
-            for _ in 0..1 + rng.below(4) {
-                calls.push("read");
-            }
+            calls.extend(std::iter::repeat_n("read", 1 + rng.below(4)));
             calls.push(if rng.below(3) == 0 { "write" } else { "fstat" });
             calls.push("close");
         }

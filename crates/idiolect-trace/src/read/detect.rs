@@ -226,10 +226,8 @@ fn by_words(lines: &[&[u8]], whole: bool, in_adfa: bool, other_abi: bool) -> Det
     if all_pairs {
         return Detected::Foreign(Foreign::NumberPairs);
     }
-    if numbers == total {
-        if lines_with_words == 1 && numbers > 1 && !other_abi {
-            return Detected::Known(Format::Adfa);
-        }
+    if numbers == total && lines_with_words == 1 && numbers > 1 && !other_abi {
+        return Detected::Known(Format::Adfa);
     }
     // Four of five words, so that prose with a call's name in it is not a trace.
     if (numbers + names) * 5 >= total * 4 {

@@ -182,13 +182,14 @@ impl Handler for Explaining<'_> {
     }
 }
 
-/// How far above its threshold a stream is; thresholds differ between start kinds.
-fn badness(new_program: bool, explanation: &Explanation) -> (bool, f32) {
+/// Anomalous streams first, those of new programs before others, then by how far each is above its own
+/// threshold.
+fn badness(new_program: bool, explanation: &Explanation) -> (bool, bool, f32) {
     let score = &explanation.score;
     let above = score
         .score
         .map_or(f32::NEG_INFINITY, |s| s - score.threshold);
-    (new_program || above > 0.0, above)
+    (new_program || above > 0.0, new_program, above)
 }
 
 fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
