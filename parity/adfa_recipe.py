@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 IGNORE = -1
+UNKNOWN = 0
 
 
 class Model(nn.Module):
@@ -69,6 +70,8 @@ class Lanes:
                 stream, at = self.lane[i]
                 tokens[:n, i] = stream[at : at + n]
                 targets[:n, i] = stream[at + 1 : at + n + 1]
+                # Token 0 is a call that training never saw: it teaches nothing and is not counted.
+                targets[:n, i][targets[:n, i] == UNKNOWN] = IGNORE
                 self.lane[i] = (stream, at + n)
         return tokens, targets, fresh
 

@@ -51,7 +51,7 @@ mod tests {
         let values: Vec<f32> = (0..=16).map(|i| i as f32 / 2.0).collect();
         insta::assert_snapshot!(draw(&values, 40, 3), @r"
            8 ┤            ▁▂▄▅▇█
-             ┤      ▁▂▄▅▇███████
+             ┤       ▁▃▄▆▇██████
            0 ┤  ▂▃▅▆████████████
         ");
     }

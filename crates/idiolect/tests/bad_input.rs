@@ -75,10 +75,10 @@ fn lines_that_do_not_parse() {
     let ran = succeed(&["score", &profile, &some, "--format", "strace"]);
     assert!(ran.err.contains("line 1: what is this"), "{}", ran.err);
 
-    let mostly = place.write("mostly", "read(0) = 0\nwhat\nis\nthis\nthen\nanyway\n");
+    let mostly = place.write("mostly", "read\n???\n!!!\n((\n)\n");
     fail(
-        &["score", &profile, &mostly, "--format", "strace"],
-        "not in the form of strace",
+        &["score", &profile, &mostly, "--format", "plain"],
+        "are not in the form of plain",
     );
 }
 

@@ -197,7 +197,7 @@ fn adfa_ld() {
             .err
             .contains("not used: 4,372 traces of the validation part")
     );
-    assert!(trained.err.contains("passed over") && trained.err.contains(".DS_Store"));
+    assert!(trained.err.contains("passed over") && trained.err.contains("__MACOSX"));
 
     let scored = succeed(&["score", &profile, zip, "--signal", "mean"]);
     assert_eq!(scored.out.lines().count(), 1 + 4_372 + 746);

@@ -124,7 +124,7 @@ fn closing<'a>(explained: impl Iterator<Item = &'a Explained>, kept: Option<&Pat
         .filter(|e| e.explanation.score.verdict == Verdict::Anomalous || e.new_program)
         .count();
     let mut text = format!(
-        "What you saw: a language model learned which system call follows which in normal sessions, a \n\
+        "What you saw: a language model learned which system call follows which in normal sessions, a\n\
          threshold was set on sessions that it had not learned from, and {anomalous} of the three misuses above \n\
          stood out, down to the call. Nobody told it what an attack is.\n\n"
     );

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# ADFA-LD: trains the default preset with three fixed seeds on the training part and scores validation
+# against attack. Prints what the table in RESULTS.md holds.
+# usage: scripts/adfa.sh ADFA-LD.zip
+set -euo pipefail
+zip=$(realpath "$1")
+cd "$(dirname "$0")/.."
+cargo build --release --quiet
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for seed in 1 2 3; do
+    echo "== seed $seed"
+    ./target/release/idiolect train "$zip" -o "$work/adfa-$seed.idio" --seed "$seed" 2>/dev/null |
+        grep -E '^(learned|held|threshold)'
+    began=$(date +%s.%N)
+    ./target/release/idiolect score "$work/adfa-$seed.idio" "$zip" 2>&1 >/dev/null |
+        grep -E '^(all|without)|AUC'
+    echo "scored in $(echo "$(date +%s.%N) - $began" | bc) s"
+done
