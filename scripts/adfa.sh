@@ -12,8 +12,8 @@ for seed in 1 2 3; do
     echo "== seed $seed"
     ./target/release/idiolect train "$zip" -o "$work/adfa-$seed.idio" --seed "$seed" 2>/dev/null |
         grep -E '^(learned|held|threshold)'
-    began=$(date +%s.%N)
+    began=$EPOCHREALTIME
     ./target/release/idiolect score "$work/adfa-$seed.idio" "$zip" 2>&1 >/dev/null |
         grep -E '^(all|without)|AUC'
-    echo "scored in $(echo "$(date +%s.%N) - $began" | bc) s"
+    awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN { printf "scored in %.1f s\n", to - from }'
 done

@@ -203,8 +203,8 @@ pub(crate) fn summary(learned: &Learned) -> String {
     let rate = profile.decision.rate;
     if let Some(raised) = learned.raised_rate {
         text += &format!(
-            "the data support no false alarm rate below {}: that is taken, not the usual {}. More normal \
-             runs, or --cross-fit, lower it\n",
+            "the data support no false alarm rate below {}: that is taken, not the usual {}. More \
+             normal runs lower it\n",
             ui::percent(raised),
             ui::percent(idiolect_detect::DEFAULT_RATE),
         );
