@@ -213,7 +213,7 @@ pub(crate) struct Score {
 #[command(after_help = "\
 Examples:
   idiolect explain nginx.idio suspect.strace
-  idiolect explain nginx.idio suspect.strace --streams 1 --calls 20
+  idiolect explain nginx.idio suspect.strace --streams-shown 1 --calls 20
   idiolect explain nginx.idio suspect.strace --json | jq '.surprising[0]'")]
 pub(crate) struct Explain {
     /// The profile

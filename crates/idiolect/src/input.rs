@@ -137,6 +137,10 @@ pub(crate) fn read(
     if let Some(error) = feed.passing.failed.take() {
         return Err(error);
     }
+    if said_aloud {
+        // Also before an error: what was passed over is most often why.
+        feed.say_files();
+    }
     let mut totals = result?;
     if said_aloud {
         feed.say(&totals);
@@ -216,8 +220,8 @@ impl Passing<'_> {
 }
 
 impl Feed<'_> {
-    /// Says what was passed over, and where the first of each kind is.
-    fn say(&self, totals: &Totals) {
+    /// Says which files were passed over, and why.
+    fn say_files(&self) {
         for (part, count) in &self.other_parts {
             ui::say(&format!(
                 "not used: {} of the {} part (--part chooses)",
@@ -232,6 +236,10 @@ impl Feed<'_> {
             };
             ui::say(&format!("passed over {first}{and_more}: {reason}"));
         }
+    }
+
+    /// Says what was passed over inside files, and where the first of each kind is.
+    fn say(&self, totals: &Totals) {
         for total in &totals.skips {
             let skip = &total.skip;
             let passed = format!(

@@ -28,14 +28,12 @@ pub(crate) fn run(args: &Score) -> Result<u8> {
         judge: &judge,
         json: args.json,
         anomalous_only: args.anomalous,
+        headed: false,
         out: out(),
         open: HashMap::new(),
         tally: Tally::default(),
         labelled: Vec::new(),
     };
-    if !args.json {
-        scoring.header()?;
-    }
     input::read(
         Input::Paths(&args.paths),
         &args.reading,
@@ -50,6 +48,8 @@ struct Scoring<'a> {
     judge: &'a Judge<'a>,
     json: bool,
     anomalous_only: bool,
+    /// Whether the header of the table has been written.
+    headed: bool,
     out: BufWriter<StdoutLock<'static>>,
     open: HashMap<u64, Open>,
     tally: Tally,
@@ -201,6 +201,10 @@ impl Scoring<'_> {
             serde_json::to_writer(&mut self.out, &line)?;
             self.out.write_all(b"\n")?;
             return Ok(());
+        }
+        if !self.headed {
+            self.headed = true;
+            self.header()?;
         }
         let number = match score.score {
             Some(score) => format!("{score:.3}"),
