@@ -116,7 +116,8 @@ impl Fitter<'_> {
         let mut split = split::split(self.streams, self.config.policy)?;
         let folds = match (self.config.cross_fit, split.unit) {
             (Some(folds), Unit::Stream) => split::folds(self.streams, folds),
-            _ => Vec::new(),
+            (Some(_), Unit::Block(_)) => return Err(FitError::TooFewToCrossFit),
+            (None, _) => Vec::new(),
         };
         if !folds.is_empty() {
             // Every stream calibrates in its fold, so the profile's own model may learn from them all.

@@ -43,14 +43,6 @@ impl LstmModel {
     }
 }
 
-/// The state of an LSTM; the profile has one model a place, and the caller gives each model its own state.
-macro_rules! lstm_state {
-    ($state:expr) => {{
-        let DetectorState::Lstm(state) = $state;
-        state
-    }};
-}
-
 impl Detector for LstmModel {
     fn kind(&self) -> &'static str {
         "lstm"
@@ -63,7 +55,7 @@ impl Detector for LstmModel {
     }
 
     fn observe(&self, state: &mut DetectorState, token: Token) -> f32 {
-        let state = lstm_state!(state);
+        let DetectorState::Lstm(state) = state;
         let surprise = if token < Vocabulary::FIRST_CALL {
             self.unknown_surprise
         } else {
@@ -74,12 +66,14 @@ impl Detector for LstmModel {
     }
 
     fn gap(&self, state: &mut DetectorState) {
-        self.scorer.advance(lstm_state!(state), Vocabulary::GAP);
+        let DetectorState::Lstm(state) = state;
+        self.scorer.advance(state, Vocabulary::GAP);
     }
 
     fn predict(&self, state: &DetectorState, probabilities: &mut Vec<f32>) {
+        let DetectorState::Lstm(state) = state;
         probabilities.resize(self.weights.architecture().vocab, 0.0);
-        self.scorer.log_probs(lstm_state!(state), probabilities);
+        self.scorer.log_probs(state, probabilities);
         let known = (1.0 - self.unknown) as f32;
         for probability in probabilities.iter_mut() {
             *probability = known * probability.exp();

@@ -3,6 +3,7 @@
 use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
+use crate::profile::Threshold;
 use crate::{
     DetectorState, Profile, RateError, SignalKind, SignalSettings, Signals, Token, Tracker, Unit,
     Vocabulary,
@@ -58,7 +59,7 @@ pub struct Judge<'p> {
     profile: &'p Profile,
     signal: SignalKind,
     unit: Unit,
-    thresholds: [f32; 3],
+    thresholds: [Threshold<'p>; 3],
 }
 
 /// What is remembered of a stream while it lasts: constant in size.
@@ -98,10 +99,9 @@ impl<'p> Judge<'p> {
     ) -> Result<Self, RateError> {
         let signal = signal.unwrap_or(profile.decision.signal);
         let rate = rate.unwrap_or(profile.decision.rate);
-        let mut thresholds = [0.0; 3];
-        for (threshold, start) in thresholds.iter_mut().zip(StartKind::ALL) {
-            *threshold = profile.threshold(signal, Some(start), rate)?.value;
-        }
+        let of = |start| profile.threshold(signal, Some(start), rate);
+        let [first, second, third] = StartKind::ALL;
+        let thresholds = [of(first)?, of(second)?, of(third)?];
         Ok(Judge {
             profile,
             signal,
@@ -122,7 +122,7 @@ impl<'p> Judge<'p> {
 
     /// The score above which a stream that starts like this is anomalous.
     pub fn threshold(&self, start: StartKind) -> f32 {
-        self.thresholds[start as usize]
+        self.thresholds[start as usize].value
     }
 
     /// The state of a stream that begins like this.
@@ -219,9 +219,6 @@ impl<'p> Judge<'p> {
     }
 
     fn p_value(&self, start: StartKind, score: f32) -> f64 {
-        let rate = self.profile.decision.rate;
-        self.profile
-            .threshold(self.signal, Some(start), rate)
-            .map_or(1.0, |threshold| threshold.calibration.p_value(score))
+        self.thresholds[start as usize].calibration.p_value(score)
     }
 }

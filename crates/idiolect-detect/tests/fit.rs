@@ -111,6 +111,16 @@ fn it_tells_odd_from_normal_and_explains() {
     let explanation = explainer.explain(&track);
     assert_eq!(explanation.score.verdict, Verdict::Anomalous);
     assert_eq!(explanation.score.unknown_calls, 1);
+    let threshold = profile
+        .threshold(
+            SignalKind::Mean,
+            Some(StartKind::Exec),
+            profile.decision.rate,
+        )
+        .unwrap();
+    assert_eq!(explanation.score.threshold, threshold.value);
+    let n = threshold.calibration.scores().len() as f64;
+    assert_eq!(explanation.score.p_value, Some(1.0 / (n + 1.0)));
     assert_eq!(explanation.surprising.len(), 2);
     let worst = explanation
         .surprising
@@ -208,6 +218,14 @@ fn few_long_streams_are_judged_in_blocks() {
         let calls: Vec<&str> = calls.iter().map(String::as_str).collect();
         common::push(&mut streams, StartKind::Attach, &calls);
     }
+    let crossed = FitConfig {
+        cross_fit: Some(3),
+        ..config()
+    };
+    let refused = fit(&streams, &crossed, 1, None, &mut |_| {
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(refused, Err(FitError::TooFewToCrossFit)));
     let profile = fitted(&streams, &config()).profile;
     let Unit::Block(len) = profile.unit() else {
         panic!("{:?}", profile.unit())

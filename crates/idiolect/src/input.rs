@@ -68,6 +68,18 @@ pub(crate) fn is_new_program(profile: &Profile, begun: &Begun<'_>) -> bool {
             .is_some_and(|program| !profile.programs.contains(program))
 }
 
+/// The parts of a labelled data set that are judged where none are named: what training does not see.
+const JUDGED: [Part; 2] = [Part::Validation, Part::Attack];
+
+/// The parts to judge.
+pub(crate) fn parts_to_judge(reading: &Reading) -> &[Part] {
+    if reading.part.is_empty() {
+        &JUDGED
+    } else {
+        &reading.part
+    }
+}
+
 /// Refuses to judge calls of which the profile knows none: it was made for something else.
 pub(crate) fn refuse_all_unknown(profile: &Profile, calls: u64, unknown: u64) -> Result<()> {
     if calls == 0 || unknown < calls {

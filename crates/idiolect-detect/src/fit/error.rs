@@ -19,6 +19,13 @@ pub enum FitError {
         /// Which and why.
         rate: RateError,
     },
+    /// The streams are too few to be held out whole.
+    #[error(
+        "cross-fitting holds whole streams out, and needs {min} different ones. Run without --cross-fit: the \
+         streams are then cut into blocks by time",
+        min = crate::split::MIN_UNITS
+    )]
+    TooFewToCrossFit,
     /// The data have more different calls than a vocabulary may have.
     #[error(
         "{0} different calls are more than the {max} that a vocabulary may have: is this a trace of system calls?",

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
 use idiolect_detect::{Explainer, Explanation, Judge, Track, Verdict};
-use idiolect_trace::read::{Part, escape};
+use idiolect_trace::read::escape;
 use serde::Serialize;
 
 use crate::args::Explain;
@@ -19,11 +19,6 @@ use crate::ui;
 pub(crate) fn run(args: &Explain) -> Result<u8> {
     let profile = Profile::load(&args.profile)?;
     let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?;
-    let parts: &[Part] = if args.reading.part.is_empty() {
-        &[Part::Validation, Part::Attack]
-    } else {
-        &args.reading.part
-    };
     let mut explaining = Explaining::new(
         &judge,
         usize::from(args.streams_shown),
@@ -32,7 +27,7 @@ pub(crate) fn run(args: &Explain) -> Result<u8> {
     input::read(
         Input::Paths(&args.paths),
         &args.reading,
-        parts,
+        input::parts_to_judge(&args.reading),
         &mut explaining,
     )?;
     if explaining.streams == 0 {
@@ -297,7 +292,7 @@ pub(crate) fn explain<'a>(
     input::read(
         input,
         reading,
-        &[Part::Validation, Part::Attack],
+        input::parts_to_judge(reading),
         &mut explaining,
     )?;
     Ok(explaining)

@@ -19,11 +19,6 @@ use crate::ui;
 pub(crate) fn run(args: &Score) -> Result<u8> {
     let profile = Profile::load(&args.profile)?;
     let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?;
-    let parts: &[Part] = if args.reading.part.is_empty() {
-        &[Part::Validation, Part::Attack]
-    } else {
-        &args.reading.part
-    };
     let mut scoring = Scoring {
         judge: &judge,
         json: args.json,
@@ -37,7 +32,7 @@ pub(crate) fn run(args: &Score) -> Result<u8> {
     input::read(
         Input::Paths(&args.paths),
         &args.reading,
-        parts,
+        input::parts_to_judge(&args.reading),
         &mut scoring,
     )?;
     scoring.finish(&profile, args.judging.fail_on_anomaly)

@@ -30,11 +30,13 @@ pub(crate) fn run(args: &Try) -> Result<u8> {
     let bar = ui::bar(u64::from(args.runs), "running");
     let mut learned_from = Vec::new();
     for number in 1..=args.runs {
+        let file = workshop.path(&format!("run-{number:03}.strace"));
+        let recorded = strace.record(command, &file, args.output);
+        // The signal reached strace too, and what it left is no run.
         if interrupt.asked() {
             return Ok(exit::INTERRUPTED);
         }
-        let file = workshop.path(&format!("run-{number:03}.strace"));
-        strace.record(command, &file, args.output)?;
+        recorded?;
         learned_from.push(file);
         bar.inc(1);
     }
@@ -80,7 +82,11 @@ pub(crate) fn run(args: &Try) -> Result<u8> {
     let mut changed: Vec<OsString> = command.to_vec();
     changed.extend_from_slice(appended);
     let file = workshop.path("then.strace");
-    strace.record(&changed, &file, args.output)?;
+    let recorded = strace.record(&changed, &file, args.output);
+    if interrupt.asked() {
+        return Ok(exit::INTERRUPTED);
+    }
+    recorded?;
     let shown: Vec<_> = changed.iter().map(|word| word.to_string_lossy()).collect();
     writeln!(out, "\nonce more, as: {}\n", shown.join(" "))?;
     let judge = explain::own_judge(&learned.profile)?;
@@ -183,9 +189,6 @@ impl Strace {
         let output = strace
             .output()
             .with_context(|| format!("cannot run {}", self.program.display()))?;
-        if output.status.code() == Some(i32::from(exit::INTERRUPTED)) {
-            return Ok(());
-        }
         if recorded_nothing(file)? {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.lines().last().unwrap_or("it said nothing");
