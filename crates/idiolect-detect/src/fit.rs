@@ -188,7 +188,7 @@ impl Fitter<'_> {
         }
         let architecture = Architecture {
             vocab: vocabulary.len(),
-            embedding: self.config.embedding,
+            embedding: Some(self.config.embedding),
             hidden: self.config.hidden.clone(),
         };
         if fold.is_none() {

@@ -1,5 +1,7 @@
 //! Scoring one call at a time.
 
+use std::sync::Arc;
+
 use crate::kernel::cell::{BLOCK, GATES, Step};
 use crate::kernel::gemm::{Matrix, gemm};
 use crate::kernel::panel::pack;
@@ -23,6 +25,8 @@ pub struct Scorer {
     output: Vec<f32>,
     /// -infinity in the padding.
     output_bias: Vec<f32>,
+    /// Width of each layer, shared with the states.
+    hidden: Arc<[usize]>,
 }
 
 /// What the first layer is fed.
@@ -30,7 +34,7 @@ pub struct Scorer {
 enum Input {
     /// [V, 4W]: the input's whole part of the first layer's gates, bias included.
     Table(Vec<f32>),
-    /// [V, E padded]: where a table would be too large.
+    /// [V, E padded]: where a table would be too large. One-hot input has the table as its weights.
     Embedding(Vec<f32>),
 }
 
@@ -54,6 +58,35 @@ pub struct State {
     values: Vec<f32>,
     /// Numbers before that room.
     kept: usize,
+    /// Width of each layer.
+    hidden: Arc<[usize]>,
+}
+
+impl State {
+    /// h of a layer (0 reads the input), H numbers within ±1: what the layer tells the one above.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn hidden(&self, layer: usize) -> &[f32] {
+        let start = self.start(layer);
+        &self.values[start..start + self.hidden[layer]]
+    }
+
+    /// c of a layer, H numbers: what its cells hold.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn cell(&self, layer: usize) -> &[f32] {
+        let start = self.start(layer) + padded(self.hidden[layer]);
+        &self.values[start..start + self.hidden[layer]]
+    }
+
+    fn start(&self, layer: usize) -> usize {
+        2 * self.hidden[..layer]
+            .iter()
+            .map(|&h| padded(h))
+            .sum::<usize>()
+    }
 }
 
 impl PartialEq for State {
@@ -105,7 +138,9 @@ impl Scorer {
             let bias = flat[layer.bias.clone()].to_vec();
             let mut rows = Vec::new();
             if input.is_none() {
-                if layout.vocab * gates * size_of::<f32>() <= max_table {
+                if layout.embedding_width.is_none() {
+                    input = Some(Input::Table(with_bias(weight_ih, &bias)));
+                } else if layout.vocab * gates * size_of::<f32>() <= max_table {
                     input = Some(Input::Table(table(embedding, weight_ih, &bias)));
                 } else {
                     input = Some(Input::Embedding(embedding.to_vec()));
@@ -130,6 +165,7 @@ impl Scorer {
         let mut output_bias = flat[layout.output_bias][..layout.vocab].to_vec();
         output_bias.resize(places, f32::NEG_INFINITY);
         Scorer {
+            hidden: architecture.hidden.as_slice().into(),
             architecture,
             level,
             input: input.unwrap_or(Input::Embedding(Vec::new())),
@@ -149,6 +185,7 @@ impl Scorer {
         State {
             values: vec![0.0; self.state_len()],
             kept: 2 * self.layers.iter().map(|l| l.width).sum::<usize>(),
+            hidden: Arc::clone(&self.hidden),
         }
     }
 
@@ -328,6 +365,13 @@ fn table(embedding: &[f32], weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
     table
 }
 
+/// The same for one-hot input, whose weights [V, 4W] have a row for each token.
+fn with_bias(weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
+    let rows = weight_ih.chunks_exact(bias.len());
+    rows.flat_map(|row| row.iter().zip(bias).map(|(x, b)| x + b))
+        .collect()
+}
+
 /// A row of a matrix with `rows` rows.
 fn row(matrix: &[f32], index: usize, rows: usize) -> &[f32] {
     let width = matrix.len() / rows;
@@ -344,7 +388,7 @@ mod tests {
     fn weights(hidden: &[usize], vocab: usize) -> Weights {
         let architecture = Architecture {
             vocab,
-            embedding: 6,
+            embedding: Some(6),
             hidden: hidden.to_vec(),
         };
         Weights::init(&architecture, 11).unwrap()

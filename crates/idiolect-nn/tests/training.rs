@@ -54,7 +54,7 @@ const VOCAB: usize = 13;
 fn weights() -> Weights {
     let architecture = Architecture {
         vocab: VOCAB,
-        embedding: 6,
+        embedding: Some(6),
         hidden: vec![12, 7],
     };
     Weights::init(&architecture, 3).unwrap()
@@ -399,7 +399,7 @@ proptest! {
         let corpus: Vec<Vec<u32>> =
             lengths.iter().map(|&n| (0..n).map(|_| rng.below(5) as u32).collect()).collect();
         let targets: usize = lengths.iter().map(|n| n.saturating_sub(1)).sum();
-        let architecture = Architecture { vocab: 5, embedding: 3, hidden: vec![hidden] };
+        let architecture = Architecture { vocab: 5, embedding: Some(3), hidden: vec![hidden] };
         let weights = Weights::init(&architecture, 1).unwrap();
         let config = TrainConfig { epochs: 1, batch, bptt, ..TrainConfig::default() };
         let mut trainer = Trainer::new(&weights, config, 2).unwrap();

@@ -62,7 +62,9 @@ pub enum TokenScheme {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(super) enum ModelHeader {
     Lstm {
-        embedding: usize,
+        /// A number, or `null` for one-hot input; never left out.
+        #[serde(deserialize_with = "Option::deserialize")]
+        embedding: Option<usize>,
         hidden: Vec<usize>,
         unknown: f64,
     },

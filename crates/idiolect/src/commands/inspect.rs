@@ -39,8 +39,11 @@ fn as_text(profile: &Profile) -> String {
         line(
             if place == 0 { "model" } else { "" },
             format!(
-                "LSTM, embedding {}, layers {}, {} weights",
-                architecture.embedding,
+                "LSTM, {}, layers {}, {} weights",
+                match architecture.embedding {
+                    Some(width) => format!("embedding {width}"),
+                    None => "one-hot input".to_owned(),
+                },
                 layers.join(" + "),
                 ui::count(architecture.weight_count())
             ),
