@@ -181,3 +181,125 @@ fn unnormalised(row: &mut [f32], vocab: usize, target: usize, scale: Option<f32>
     }
     -share.clamp(low, high).ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernel::{Level, padded};
+
+    const OBJECTIVES: [Objective; 3] = [
+        Objective::CrossEntropy,
+        Objective::MeanSquared,
+        Objective::UnnormalisedCrossEntropy,
+    ];
+
+    /// What is lost of a gradient that is the difference of two numbers near 1.
+    const ROUNDING: f64 = 5e-7;
+
+    /// Loss and gradient of one row, without a bias.
+    fn of(level: Level, objective: Objective, outputs: &[f32], target: u32) -> (f64, Vec<f32>) {
+        let vocab = outputs.len();
+        // What lies in the padding must not matter.
+        let mut row = outputs.to_vec();
+        row.resize(padded(vocab), 7.0);
+        let bias = vec![0.0; row.len()];
+        let tally = level.run(Loss {
+            objective,
+            vocab,
+            outputs: &mut row,
+            bias: &bias,
+            targets: &[target],
+            scale: Some(1.0),
+        });
+        let most = outputs.iter().fold(f32::NEG_INFINITY, |m, &x| m.max(x));
+        assert_eq!(tally.correct == 1, outputs[target as usize] >= most);
+        assert!(row[vocab..].iter().all(|&x| x == 0.0));
+        row.truncate(vocab);
+        (tally.loss, row)
+    }
+
+    proptest! {
+        /// What is added to all outputs changes no probability, and what all are multiplied by no share:
+        /// no gradient points that way. A loss is never below 0, and both kinds of machine agree.
+        #[test]
+        fn gradients_keep_to_what_the_loss_depends_on(
+            outputs in prop::collection::vec(-9.0f32..9.0, 1..40),
+            place: prop::sample::Index,
+        ) {
+            let target = place.index(outputs.len());
+            for objective in OBJECTIVES {
+                let (loss, gradient) = of(Level::detect(), objective, &outputs, target as u32);
+                let (plain_loss, plain) = of(Level::plain(), objective, &outputs, target as u32);
+                prop_assert!(loss >= -1e-6, "{objective:?} {loss}");
+                prop_assert!((loss - plain_loss).abs() <= 1e-5 * (1.0 + loss));
+                let size = gradient.iter().fold(0f64, |m, &x| m.max(f64::from(x.abs())));
+                for (a, b) in gradient.iter().zip(&plain) {
+                    prop_assert!(f64::from((a - b).abs()) <= 1e-5 * size + ROUNDING);
+                }
+                let along: f64 = match objective {
+                    Objective::UnnormalisedCrossEntropy => {
+                        gradient.iter().zip(&outputs).map(|(g, z)| f64::from(g * z)).sum()
+                    }
+                    _ => gradient.iter().map(|&g| f64::from(g)).sum(),
+                };
+                prop_assert!(along.abs() <= 1e-4 * size + ROUNDING, "{objective:?} {along}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_target_counts_nothing_and_moves_nothing() {
+        for objective in OBJECTIVES {
+            let mut outputs = [3.0; 16];
+            let tally = Level::detect().run(Loss {
+                objective,
+                vocab: 13,
+                outputs: &mut outputs,
+                bias: &[1.0; 16],
+                targets: &[IGNORE],
+                scale: Some(1.0),
+            });
+            assert_eq!(tally, Tally::default());
+            assert_eq!(outputs, [0.0; 16]);
+        }
+    }
+
+    #[test]
+    fn squares_are_exact_where_the_target_is_all_but_certain() {
+        // p of the others is e^-20 / (1 + 3 e^-20) each.
+        let (loss, gradient) = of(
+            Level::detect(),
+            Objective::MeanSquared,
+            &[20.0, 0.0, 0.0, 0.0],
+            0,
+        );
+        let p = 1.0 / (20f64.exp() + 3.0);
+        let exact = (3.0 * p * p + 9.0 * p * p) / 4.0;
+        assert!((loss - exact).abs() < 1e-5 * exact, "{loss} {exact}");
+        assert!(gradient[0] < 0.0 && gradient[1] > 0.0, "{gradient:?}");
+    }
+
+    #[test]
+    fn shares_beyond_the_bounds_are_clipped_and_do_not_pull() {
+        let of = |outputs: &[f32]| {
+            of(
+                Level::detect(),
+                Objective::UnnormalisedCrossEntropy,
+                outputs,
+                0,
+            )
+        };
+        // Below 0, above 1, and a sum below 0 that makes a share of two numbers below 0.
+        assert!((of(&[-1.0, 3.0]).0 - 16.118_095).abs() < 1e-4);
+        assert_eq!(of(&[-1.0, 3.0]).1, [0.0, 0.0]);
+        assert!(of(&[3.0, -1.0]).0 < 2e-7);
+        assert_eq!(of(&[3.0, -1.0]).1, [0.0, 0.0]);
+        let (loss, gradient) = of(&[-1.0, -3.0]);
+        assert!((loss - 4f64.ln()).abs() < 1e-6);
+        assert_eq!(gradient, [0.75, -0.25]);
+        // A sum of 0 is an error of the training, not a number.
+        assert!(of(&[0.0, 0.0]).0.is_nan());
+    }
+}

@@ -170,8 +170,13 @@ fn windows_with_each_objective() {
             ..config(10, 6)
         };
         check_corpus(&weights, &windows(10, 6, 11), &config);
-        // Every row a target, and chunks without any.
+        let mut early = sequences(&[6; 10], 11);
+        for (_, targets) in &mut early.0 {
+            targets[3..].fill(IGNORE);
+        }
+        // Chunks without a target, before and after one with, and every row a target.
         let config = TrainConfig { bptt: 3, ..config };
+        check_corpus(&weights, &early, &config);
         check_corpus(&weights, &windows(10, 6, 11), &config);
         let mut all = sequences(&[6; 10], 11);
         for (inputs, targets) in &mut all.0 {

@@ -1,7 +1,8 @@
-//! Tests that need to see inside: the kernels against a plain reference and against PyTorch.
+//! Tests that need to see inside: the kernels against a plain reference, PyTorch and Keras.
 
 mod gradient;
 mod parity;
+mod parity_window;
 mod reference;
 
 use crate::kernel::Level;

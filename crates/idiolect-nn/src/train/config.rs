@@ -143,8 +143,8 @@ pub enum OptimiserKind {
     /// Loshchilov and Hutter 2019; weight decay shrinks the weights directly.
     AdamW,
     /// Tieleman and Hinton 2012, as Keras 3 writes it: the gradient over sqrt(v + epsilon), v the running
-    /// mean of its square. PyTorch and the Keras of before TensorFlow (versions 1 and 2) divide by
-    /// sqrt(v) + epsilon; with small gradients the steps differ.
+    /// mean of its square. PyTorch and Keras 2 divide by sqrt(v) + epsilon: there a gradient far below
+    /// 3e-4, the root of Keras' epsilon, still makes a whole step; here it makes a small one.
     RmsProp,
     /// Stochastic gradient descent: the gradient times the learning rate.
     Sgd,

@@ -156,4 +156,30 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn rows_with_a_target_are_picked_where_they_are_few() {
+        let lane = |targets: &[u32]| Lane {
+            inputs: vec![0; targets.len()],
+            targets: targets.to_vec(),
+            ..Lane::default()
+        };
+        let mut rows = Rows::default();
+        // Rows go step by step: 0 and 1 are the lanes' first, 4 is what the longer one has left.
+        rows.arrange(&[lane(&[IGNORE, 5]), lane(&[IGNORE, IGNORE, 7])], 9);
+        let picked = rows.picked.as_ref().unwrap();
+        // The longer lane comes first.
+        assert_eq!(
+            (&picked.rows[..], rows.scored()),
+            (&[3, 4][..], &[5, 7][..])
+        );
+        rows.arrange(&[lane(&[2, IGNORE, 3])], 9);
+        assert!(rows.picked.is_none());
+        assert_eq!(rows.scored(), [2, IGNORE, 3]);
+        rows.arrange(&[lane(&[IGNORE])], 9);
+        assert_eq!(
+            rows.picked.as_ref().map(|picked| picked.rows.len()),
+            Some(0)
+        );
+    }
 }
