@@ -21,6 +21,7 @@ pub use header::{Decision, Provenance, TokenScheme};
 
 use crate::{
     Calibration, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit, Vocabulary,
+    WindowModel,
 };
 
 /// What was learned of a program's normal behaviour.
@@ -50,6 +51,8 @@ pub struct Profile {
 pub enum Model {
     /// An LSTM language model.
     Lstm(LstmModel),
+    /// An LSTM over windows.
+    Window(WindowModel),
 }
 
 impl Model {
@@ -57,6 +60,15 @@ impl Model {
     pub fn detector(&self) -> &dyn Detector {
         match self {
             Model::Lstm(model) => model,
+            Model::Window(model) => model,
+        }
+    }
+
+    /// The network in it.
+    pub fn network(&self) -> &LstmModel {
+        match self {
+            Model::Lstm(model) => model,
+            Model::Window(model) => model.network(),
         }
     }
 }

@@ -68,8 +68,8 @@ impl Kernel for AdamStep<'_> {
     }
 }
 
-/// One step of RMSprop (Tieleman and Hinton 2012) as Keras 3 writes it (`optimizers/rmsprop.py`, without
-/// momentum, not centred): epsilon under the square root.
+/// One step of RMSprop (Tieleman and Hinton 2012), without momentum, not centred. Keras 3
+/// (`optimizers/rmsprop.py`) has its epsilon under the square root, Keras 2 and PyTorch beside it.
 #[derive(Debug)]
 pub(crate) struct RmsPropStep<'a> {
     pub(crate) weights: &'a mut [f32],
@@ -90,7 +90,10 @@ pub(crate) struct RmsPropFactors {
     pub(crate) one_minus_rho: f32,
     /// Learning rate.
     pub(crate) step: f32,
-    pub(crate) epsilon: f32,
+    /// Epsilon under the root.
+    pub(crate) inner: f32,
+    /// Epsilon beside the root.
+    pub(crate) outer: f32,
 }
 
 impl Kernel for RmsPropStep<'_> {
@@ -111,7 +114,7 @@ impl Kernel for RmsPropStep<'_> {
                 s.splat(f.one_minus_rho),
                 s.mul(s.load(square), s.splat(f.rho)),
             );
-            let root = s.sqrt(s.add(v, s.splat(f.epsilon)));
+            let root = s.add(s.sqrt(s.add(v, s.splat(f.inner))), s.splat(f.outer));
             let change = s.div(s.mul(g, s.splat(f.step)), root);
             s.store(s.sub(w, change), weight);
             s.store(v, square);

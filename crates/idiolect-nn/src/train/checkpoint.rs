@@ -218,7 +218,7 @@ struct Kept {
 fn kept(kind: OptimiserKind) -> Kept {
     let (mean, square) = match kind {
         OptimiserKind::Adam | OptimiserKind::AdamW => (Some("adam.mean."), Some("adam.square.")),
-        OptimiserKind::RmsProp => (None, Some("rmsprop.square.")),
+        OptimiserKind::RmsProp | OptimiserKind::RmsPropOuter => (None, Some("rmsprop.square.")),
         OptimiserKind::Sgd => (None, None),
     };
     Kept { mean, square }

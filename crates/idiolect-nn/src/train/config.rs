@@ -123,6 +123,14 @@ impl Optimiser {
         }
     }
 
+    /// RMSprop with Keras 2's defaults, which were those of 2017.
+    pub fn rms_prop_outer(learning_rate: f64) -> Self {
+        Optimiser {
+            kind: OptimiserKind::RmsPropOuter,
+            ..Optimiser::rms_prop(learning_rate)
+        }
+    }
+
     /// Stochastic gradient descent without momentum. (Keras' learning rate is 0.01 by default.)
     pub fn sgd(learning_rate: f64) -> Self {
         Optimiser {
@@ -146,6 +154,9 @@ pub enum OptimiserKind {
     /// mean of its square. PyTorch and Keras 2 divide by sqrt(v) + epsilon: there a gradient far below
     /// 3e-4, the root of Keras' epsilon, still makes a whole step; here it makes a small one.
     RmsProp,
+    /// The same as Keras 2 and PyTorch write it: the gradient over sqrt(v) + epsilon.
+    #[serde(rename = "rmsprop_outer")]
+    RmsPropOuter,
     /// Stochastic gradient descent: the gradient times the learning rate.
     Sgd,
 }

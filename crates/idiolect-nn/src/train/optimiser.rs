@@ -21,7 +21,7 @@ impl Moments {
     pub(crate) fn new(kind: OptimiserKind, len: usize) -> Self {
         let (mean, square) = match kind {
             OptimiserKind::Adam | OptimiserKind::AdamW => (len, len),
-            OptimiserKind::RmsProp => (0, len),
+            OptimiserKind::RmsProp | OptimiserKind::RmsPropOuter => (0, len),
             OptimiserKind::Sgd => (0, 0),
         };
         Moments {
@@ -78,15 +78,21 @@ pub(crate) fn step(
                     });
                 });
         }
-        OptimiserKind::RmsProp => {
+        OptimiserKind::RmsProp | OptimiserKind::RmsPropOuter => {
             let rho = optimiser.beta2;
+            let epsilon = optimiser.epsilon as f32;
+            let (inner, outer) = match optimiser.kind {
+                OptimiserKind::RmsProp => (epsilon, 0.0),
+                _ => (0.0, epsilon),
+            };
             let factors = RmsPropFactors {
                 clip: clip as f32,
                 decay: optimiser.weight_decay as f32,
                 rho: rho as f32,
                 one_minus_rho: (1.0 - rho) as f32,
                 step: learning_rate as f32,
-                epsilon: optimiser.epsilon as f32,
+                inner,
+                outer,
             };
             parts.zip(moments.square.par_chunks_mut(STRETCH)).for_each(
                 |((weights, gradient), square)| {
@@ -145,6 +151,48 @@ fn adam_factors(optimiser: &Optimiser, learning_rate: f64, clip: f64, steps: u64
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_epsilon_of_rmsprop_lies_under_the_root_or_beside_it() {
+        let gradient = [1e-4f32, -1e-4, 0.5, 0.0, 3e-3, -2.0, 1e-6, 1.0];
+        for kind in [OptimiserKind::RmsProp, OptimiserKind::RmsPropOuter] {
+            let optimiser = Optimiser {
+                kind,
+                ..Optimiser::rms_prop(1e-3)
+            };
+            let mut moments = Moments::new(kind, 8);
+            let (mut weights, mut expected) = ([0.0f32; 8], [0.0f64; 8]);
+            let mut squares = [0.0f64; 8];
+            for _ in 0..3 {
+                let level = Level::detect();
+                step(
+                    level,
+                    &optimiser,
+                    1e-3,
+                    1.0,
+                    &mut weights,
+                    &gradient,
+                    &mut moments,
+                );
+                for ((to, v), &g) in expected.iter_mut().zip(&mut squares).zip(&gradient) {
+                    let g = f64::from(g);
+                    *v = 0.9 * *v + 0.1 * g * g;
+                    *to -= 1e-3 * g
+                        / match kind {
+                            OptimiserKind::RmsProp => (*v + 1e-7).sqrt(),
+                            _ => v.sqrt() + 1e-7,
+                        };
+                }
+            }
+            for (weight, expected) in weights.iter().zip(expected) {
+                let error = (f64::from(*weight) - expected).abs();
+                assert!(
+                    error <= 1e-6 * expected.abs() + 1e-12,
+                    "{kind:?}: {weight} {expected}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn clipping_shortens_what_is_too_long_only() {
