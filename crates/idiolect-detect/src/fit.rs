@@ -400,6 +400,7 @@ impl Fitter<'_> {
                 .and_then(|report| report.tune)
                 .map_or(0.0, |tune| tune.mean_loss),
             seen_in_streams: self.seen_in_streams(&split.train),
+            history: fitted.epochs.clone(),
             ..Provenance::default()
         };
         Ok(FitOutcome {

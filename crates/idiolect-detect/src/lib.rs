@@ -35,6 +35,7 @@ pub use fit::{DEFAULT_RATE, FitConfig, FitError, FitEvent, FitOutcome, Unsaved, 
 pub use lstm::LstmModel;
 pub use metrics::{Detection, detection};
 pub use profile::Profile;
+pub use score::WITHHELD_AFTER_GAP;
 pub use score::{Blocks, Judge, StreamScore, StreamState, Verdict};
 pub use signal::{SignalKind, SignalSettings, Signals, Tracker};
 pub use streams::{Stream, Streams, Symbol};

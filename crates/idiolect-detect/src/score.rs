@@ -78,7 +78,7 @@ pub struct StreamState {
 }
 
 /// Calls after a gap whose surprise counts for nothing: the model has to find its place again.
-const WITHHELD_AFTER_GAP: u8 = 3;
+pub const WITHHELD_AFTER_GAP: u8 = 3;
 
 impl StreamState {
     /// Calls taken.

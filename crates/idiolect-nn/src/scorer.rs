@@ -1,5 +1,7 @@
 //! Scoring one call at a time.
 
+use std::sync::Arc;
+
 use crate::kernel::cell::{BLOCK, GATES, Step};
 use crate::kernel::gemm::{Matrix, gemm};
 use crate::kernel::panel::pack;
@@ -23,6 +25,8 @@ pub struct Scorer {
     output: Vec<f32>,
     /// -infinity in the padding.
     output_bias: Vec<f32>,
+    /// Width of each layer, shared with the states.
+    hidden: Arc<[usize]>,
 }
 
 /// What the first layer is fed.
@@ -54,6 +58,35 @@ pub struct State {
     values: Vec<f32>,
     /// Numbers before that room.
     kept: usize,
+    /// Width of each layer.
+    hidden: Arc<[usize]>,
+}
+
+impl State {
+    /// h of a layer (0 reads the input), H numbers within ±1: what the layer tells the one above.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn hidden(&self, layer: usize) -> &[f32] {
+        let start = self.start(layer);
+        &self.values[start..start + self.hidden[layer]]
+    }
+
+    /// c of a layer, H numbers: what its cells hold.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn cell(&self, layer: usize) -> &[f32] {
+        let start = self.start(layer) + padded(self.hidden[layer]);
+        &self.values[start..start + self.hidden[layer]]
+    }
+
+    fn start(&self, layer: usize) -> usize {
+        2 * self.hidden[..layer]
+            .iter()
+            .map(|&h| padded(h))
+            .sum::<usize>()
+    }
 }
 
 impl PartialEq for State {
@@ -130,6 +163,7 @@ impl Scorer {
         let mut output_bias = flat[layout.output_bias][..layout.vocab].to_vec();
         output_bias.resize(places, f32::NEG_INFINITY);
         Scorer {
+            hidden: architecture.hidden.as_slice().into(),
             architecture,
             level,
             input: input.unwrap_or(Input::Embedding(Vec::new())),
@@ -149,6 +183,7 @@ impl Scorer {
         State {
             values: vec![0.0; self.state_len()],
             kept: 2 * self.layers.iter().map(|l| l.width).sum::<usize>(),
+            hidden: Arc::clone(&self.hidden),
         }
     }
 

@@ -10,17 +10,31 @@
 
 #![forbid(unsafe_code)]
 
+mod axis;
+mod cells;
 mod color;
+mod curves;
 mod font;
 mod graph;
 mod labels;
+mod legend;
+mod panel;
 mod picture;
 mod png;
+mod roc;
+mod scores;
 mod sheet;
+mod surprise;
 mod svg;
 mod text;
+mod thin;
 
+pub use cells::{CellCall, CellStrip, cell_strip};
+pub use curves::{Curve, Epoch, Fitness, training_curves};
 pub use graph::{Edge, Node, transition_graph};
 pub use picture::Picture;
 pub use png::PngError;
+pub use roc::{Labelled, Roc, roc};
+pub use scores::{ScoreKind, Scores, Threshold, score_distributions};
 pub use sheet::Sheet;
+pub use surprise::{Heard, Surprise, surprise};

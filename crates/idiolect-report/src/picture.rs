@@ -73,8 +73,6 @@ pub(crate) struct Text {
     pub(crate) weight: Weight,
     pub(crate) color: Color,
     pub(crate) anchor: Anchor,
-    /// Runs upwards.
-    pub(crate) upwards: bool,
     /// White around the letters, for text over lines.
     pub(crate) halo: bool,
 }
@@ -208,7 +206,6 @@ impl Text {
             weight: Weight::Regular,
             color,
             anchor: Anchor::Start,
-            upwards: false,
             halo: false,
         }
     }
@@ -220,13 +217,6 @@ impl Text {
     pub(crate) fn medium(self) -> Self {
         Text {
             weight: Weight::Medium,
-            ..self
-        }
-    }
-
-    pub(crate) fn upwards(self) -> Self {
-        Text {
-            upwards: true,
             ..self
         }
     }

@@ -76,7 +76,7 @@ impl Canvas {
                 color,
             } => {
                 let steps = points.iter().flat_map(|&point| circle(point, *radius));
-                self.fill(&steps.collect::<Vec<_>>(), *color, self.scale);
+                self.fill(&steps.collect::<Vec<_>>(), *color);
             }
             Shape::Text(text) => self.text(text),
         }
@@ -84,10 +84,10 @@ impl Canvas {
 
     fn path(&mut self, path: &Path) {
         if let Some(color) = path.fill {
-            self.fill(&path.steps, color, self.scale);
+            self.fill(&path.steps, color);
         }
         if let Some(stroke) = path.stroke {
-            self.stroke(&path.steps, stroke, self.scale);
+            self.stroke(&path.steps, stroke);
         }
     }
 
@@ -99,27 +99,21 @@ impl Canvas {
         };
         let (x, y) = text.at;
         let steps = font::outline(&text.content, x + shift, y, text.size, text.weight);
-        let transform = match text.upwards {
-            true => self
-                .scale
-                .pre_concat(Transform::from_rotate_at(-90.0, x, y)),
-            false => self.scale,
-        };
         if text.halo {
-            self.stroke(&steps, Stroke::solid(WHITE, HALO), transform);
+            self.stroke(&steps, Stroke::solid(WHITE, HALO));
         }
-        self.fill(&steps, text.color, transform);
+        self.fill(&steps, text.color);
     }
 
-    fn fill(&mut self, steps: &[Step], color: Color, transform: Transform) {
+    fn fill(&mut self, steps: &[Step], color: Color) {
         if let Some(path) = built(steps) {
             let paint = ink(color);
             self.pixels
-                .fill_path(&path, &paint, FillRule::Winding, transform, None);
+                .fill_path(&path, &paint, FillRule::Winding, self.scale, None);
         }
     }
 
-    fn stroke(&mut self, steps: &[Step], stroke: Stroke, transform: Transform) {
+    fn stroke(&mut self, steps: &[Step], stroke: Stroke) {
         if let Some(path) = built(steps) {
             let pen = Pen {
                 width: stroke.width,
@@ -134,7 +128,7 @@ impl Canvas {
                 ..Pen::default()
             };
             self.pixels
-                .stroke_path(&path, &ink(stroke.color), &pen, transform, None);
+                .stroke_path(&path, &ink(stroke.color), &pen, self.scale, None);
         }
     }
 }

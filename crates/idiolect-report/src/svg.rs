@@ -92,9 +92,6 @@ fn write_text(out: &mut String, text: &Text) {
         Anchor::Middle => out.push_str(" text-anchor=\"middle\""),
         Anchor::End => out.push_str(" text-anchor=\"end\""),
     }
-    if text.upwards {
-        let _ = write!(out, " transform=\"rotate(-90 {x} {y})\"");
-    }
     if text.halo {
         out.push_str(" paint-order=\"stroke\" stroke-linejoin=\"round\" stroke-width=\"3\"");
         out.push_str(&paint("stroke", WHITE));

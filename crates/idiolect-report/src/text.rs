@@ -118,7 +118,7 @@ mod tests {
             let cleaned = clean(&text);
             let obeyed = |c: char| c.is_control() || c == '\u{202e}' || c == '\u{ffff}';
             prop_assert!(!cleaned.chars().any(obeyed), "{:?}", cleaned);
-            prop_assert_eq!(clean(&cleaned), cleaned.clone());
+            prop_assert_eq!(&clean(&cleaned), &cleaned);
             let short = shortened(&text, 80.0, 12.0, Weight::Regular);
             prop_assert!(font::width(&short, 12.0, Weight::Regular) <= 80.0);
         }

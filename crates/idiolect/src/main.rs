@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Try(args) => commands::try_it::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Plot(args) => commands::plot::run(args),
     };
     match result {
         Ok(code) => code.into(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use idiolect_nn::EpochReport;
 use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,9 @@ pub struct Provenance {
     pub tune_surprise: f64,
     /// Streams each call was seen in, of the part that trained.
     pub seen_in_streams: BTreeMap<String, usize>,
+    /// How each epoch went.
+    #[serde(default)]
+    pub history: Vec<EpochReport>,
 }
 
 impl Header {
