@@ -19,11 +19,14 @@ mod explain;
 mod fit;
 mod lstm;
 mod metrics;
+pub mod portability;
 pub mod profile;
+pub mod sample;
 mod score;
 mod signal;
 pub mod split;
 mod streams;
+pub mod transitions;
 mod vocabulary;
 
 pub use calibration::{Calibration, Interval, RateError, Unit};

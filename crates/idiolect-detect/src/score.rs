@@ -156,6 +156,17 @@ impl<'p> Judge<'p> {
         surprise
     }
 
+    /// Takes a call, or a gap, that is not judged but comes before what is.
+    pub(crate) fn hear(&self, state: &mut StreamState, token: Token) {
+        let detector = self.profile.detector();
+        match token {
+            Vocabulary::GAP => detector.gap(&mut state.detector),
+            _ => {
+                detector.observe(&mut state.detector, token);
+            }
+        }
+    }
+
     /// Calls are missing here.
     pub fn gap(&self, state: &mut StreamState) {
         state.gaps += 1;

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     Try(Try),
     Demo(Demo),
     Plot(crate::commands::plot::Plot),
+    Sample(crate::commands::sample::Sample),
+    Transitions(crate::commands::transitions::Transitions),
+    Portability(crate::commands::portability::Portability),
 }
 
 /// How to read traces.

@@ -2,7 +2,7 @@
 
 mod cells;
 mod curves;
-mod output;
+pub(super) mod output;
 mod recorder;
 mod replay;
 mod roc;

@@ -69,7 +69,7 @@ pub(super) fn write(
 }
 
 /// Writes aside and renames, so that nobody sees half a picture.
-fn write_aside(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(in crate::commands) fn write_aside(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     /// As any new file: what the umask leaves of it.
     const MODE: u32 = 0o666;
     let folder = match path.parent() {
