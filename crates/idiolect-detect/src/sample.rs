@@ -25,6 +25,8 @@ pub struct Sampling {
     pub temperature: f64,
     /// Calls that every stream begins with.
     pub prefix: Vec<Token>,
+    /// Calls that end a stream, as [`EXITS`] do.
+    pub ends: Vec<String>,
     /// Makes it repeatable.
     pub seed: u64,
 }
@@ -33,8 +35,8 @@ pub struct Sampling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ended {
-    /// With a call that ends it; see [`is_exit`].
-    Exit,
+    /// With a call that ends it.
+    End,
     /// At the most calls that were asked for.
     Cut,
 }
@@ -89,10 +91,13 @@ pub struct Sampler<'m> {
     ends: Vec<bool>,
 }
 
-/// Whether a call ends the thread or the process that makes it: `exit` or `exit_group`, in any ABI.
-pub fn is_exit(call: &str) -> bool {
+/// The calls that end the thread or the process that makes them.
+pub const EXITS: [&str; 2] = ["exit", "exit_group"];
+
+/// Whether a call is one of those that end a stream, in any ABI.
+pub fn is_end<S: AsRef<str>>(call: &str, ends: &[S]) -> bool {
     let name = call.rsplit_once(':').map_or(call, |(_, name)| name);
-    matches!(name, "exit" | "exit_group")
+    ends.iter().any(|end| end.as_ref() == name)
 }
 
 /// How many units each start kind has in the calibration of a profile, the commonest kind first. Empty
@@ -137,10 +142,10 @@ impl<'m> Sampler<'m> {
         let tokens = 0..vocabulary.len() as Token;
         Ok(Sampler {
             detector,
-            sampling,
             ends: tokens
-                .map(|token| is_exit(vocabulary.name(token)))
+                .map(|token| is_end(vocabulary.name(token), &sampling.ends))
                 .collect(),
+            sampling,
         })
     }
 
@@ -176,7 +181,7 @@ impl<'m> Sampler<'m> {
             sample.tokens.push(token);
             sample.drawn += 1;
             if self.ends.get(token as usize).copied().unwrap_or(false) {
-                sample.ended = Ended::Exit;
+                sample.ended = Ended::End;
                 break;
             }
         }
@@ -280,6 +285,7 @@ mod tests {
             calls,
             temperature,
             prefix: Vec::new(),
+            ends: EXITS.map(str::to_owned).to_vec(),
             seed: 7,
         }
     }
@@ -315,10 +321,10 @@ mod tests {
         for number in 0..300 {
             let sample = sampler.stream(number, StartKind::Thread).unwrap();
             let (last, before) = sample.tokens.split_last().unwrap();
-            let ends = |token: &Token| is_exit(vocabulary.name(*token));
+            let ends = |token: &Token| is_end(vocabulary.name(*token), &EXITS);
             assert!(!before.iter().any(ends));
             match sample.ended {
-                Ended::Exit => exits += usize::from(ends(last)),
+                Ended::End => exits += usize::from(ends(last)),
                 Ended::Cut => {
                     cuts += 1;
                     assert_eq!(sample.tokens.len(), 3);

@@ -90,7 +90,7 @@ pub struct Resemblance {
 pub struct Lengths {
     /// Streams.
     pub streams: usize,
-    /// Streams among them that do not end with an exit.
+    /// Streams among them that do not end with a call that ends streams.
     pub cut: usize,
     /// First quartile.
     pub low: f64,

@@ -140,11 +140,6 @@ impl Transitions<'_> {
         }
     }
 
-    /// What stood last in a stream, the latest last.
-    pub fn after(&self, walk: &Walk) -> Vec<String> {
-        self.names_of(&walk.last)
-    }
-
     /// What stands last once this call has followed a context.
     pub fn then(&self, after: &[String], call: &str) -> Vec<String> {
         let skipped = (after.len() + 1).saturating_sub(self.order);
@@ -194,11 +189,9 @@ impl Transitions<'_> {
 
     fn names_of(&self, last: &Last) -> Vec<String> {
         let filled = last.iter().take_while(|&&name| name != NOTHING);
-        let named = filled.map(|&name| match self.names.get(usize::from(name)) {
-            Some(name) => name.clone(),
-            None => "<unk>".to_owned(),
-        });
-        named.collect()
+        filled
+            .map(|&name| self.names[usize::from(name)].clone())
+            .collect()
     }
 }
 

@@ -29,8 +29,10 @@ Examples:
   idiolect sample nginx.idio -n 200 --output drawn/    a file a stream, in the plain format
   idiolect sample nginx.idio --against later/                 how well it speaks like the program
 
-A model has no token for the end of a stream: a drawn one ends at exit or exit_group, or is cut at
---calls. <unk>, <gap> and the start tokens are never drawn.
+A model has no token for the end of a stream: a drawn one ends at exit or exit_group, which end a
+thread or a process, or is cut at --calls. A stream also ends where its process executes another
+program, but a model cannot tell an execve that succeeds: where many do, as in forked children, use
+--end exit,exit_group,execve. <unk>, <gap> and the start tokens are never drawn.
 
 What --output writes reads back as the plain format (with <attach> as its start, since that format
 has no start), but for calls of another ABI than the stream's own, such as i386:execve.
@@ -72,6 +74,15 @@ pub(crate) struct Sample {
     )]
     prefix: String,
 
+    /// Calls that end a stream
+    #[arg(
+        long,
+        value_name = "CALLS",
+        value_delimiter = ',',
+        default_value = "exit,exit_group"
+    )]
+    end: Vec<String>,
+
     /// Makes the draws repeatable
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -100,6 +111,7 @@ pub(crate) fn run(args: &Sample) -> Result<u8> {
     let sampling = Sampling {
         calls: args.calls as usize,
         temperature: args.temperature,
+        ends: args.end.clone(),
         prefix: prefix(&profile.vocabulary, &args.prefix)?,
         seed: args.seed,
     };
@@ -237,13 +249,14 @@ impl Drawn {
     fn summary(&self, profile: &Profile, start: StartKind, args: &Sample) -> String {
         let cut = self.cut();
         format!(
-            "drew {} of {} after {} with seed {}: {} ended with an exit, {} cut at {}; mean surprise {:.3} \
+            "drew {} of {} after {} with seed {}: {} ended with {}, {} cut at {}; mean surprise {:.3} \
              nats a call at temperature {} (held out in training: {:.3})",
             ui::plural(self.streams.len(), "stream"),
             ui::plural(self.calls, "call"),
             start.token(),
             args.seed,
             ui::count(self.streams.len() - cut),
+            args.end.join(" or "),
             ui::count(cut),
             ui::count(args.calls),
             self.mean_surprise(),

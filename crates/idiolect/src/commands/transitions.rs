@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use idiolect_detect::profile::{Profile, looks_like_profile};
-use idiolect_detect::sample::{Sampler, Sampling, calibrated_starts};
+use idiolect_detect::sample::{EXITS, Sampler, Sampling, calibrated_starts};
 use idiolect_detect::transitions::{Column, Context, Pruning, Transitions as Table};
 use idiolect_trace::read::Part;
 
@@ -256,6 +256,7 @@ fn draw(profile: &Profile, transitions: &mut Table<'_>, args: &Transitions) -> R
         calls: DRAWN_STREAM,
         temperature: 1.0,
         prefix: Vec::new(),
+        ends: EXITS.map(str::to_owned).to_vec(),
         seed: args.seed,
     };
     let sampler = Sampler::new(profile.detector(), &profile.vocabulary, sampling)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
-use idiolect_detect::sample::{Halves, Halving, Lengths, Overlap, Resemblance, Shares, is_exit};
+use idiolect_detect::sample::{Halves, Halving, Lengths, Overlap, Resemblance, Shares, is_end};
 use idiolect_detect::{Stream, Streams, Symbol, Token};
 use idiolect_trace::StartKind;
 use idiolect_trace::read::Part;
@@ -78,10 +78,10 @@ impl Real {
         self.halves.calls().min(MOST_CALLS)
     }
 
-    fn lengths(&self) -> Option<Lengths> {
+    fn lengths(&self, ends: &[String]) -> Option<Lengths> {
         let is_cut = |stream: &Stream| {
             let last = stream.symbols.last();
-            !last.is_some_and(|&symbol| is_exit(self.streams.name(symbol)))
+            !last.is_some_and(|&symbol| is_end(self.streams.name(symbol), ends))
         };
         let streams = self.streams.iter();
         Lengths::of(streams.map(|stream| (stream.calls(), is_cut(stream))))
@@ -104,7 +104,10 @@ pub(super) fn compare(
         .map(|tokens| tokens.iter().map(&mut symbol).collect())
         .collect();
     let resemblance = real.halves.compare(&samples, args.seed);
-    let lengths = [Lengths::of(drawn.lengths.iter().copied()), real.lengths()];
+    let lengths = [
+        Lengths::of(drawn.lengths.iter().copied()),
+        real.lengths(&args.end),
+    ];
     let comparable = lengths
         .iter()
         .all(|lengths| lengths.is_some_and(|lengths| lengths.are_whole()));
@@ -198,12 +201,13 @@ fn lengths_text(drawn: &Lengths, real: &Lengths, comparable: bool, args: &Sample
     for (what, lengths) in [("drawn", drawn), ("real", real)] {
         let _ = writeln!(
             text,
-            "length {what:<6} median {} (quartiles {} and {}); {} of {} without an exit",
+            "length {what:<6} median {:.0} (quartiles {:.0} and {:.0}); {} of {} without {} at the end",
             lengths.median,
             lengths.low,
             lengths.high,
             ui::count(lengths.cut),
             ui::plural(lengths.streams, "stream"),
+            args.end.join(" or "),
         );
     }
     if !comparable {
@@ -212,7 +216,7 @@ fn lengths_text(drawn: &Lengths, real: &Lengths, comparable: bool, args: &Sample
             why.push(format!("drawn streams were cut at --calls {}", args.calls));
         }
         if !real.are_whole() {
-            why.push("real ones do not end with an exit, so they were cut or went on".to_owned());
+            why.push("real ones end otherwise, so they were cut or went on".to_owned());
         }
         let _ = writeln!(
             text,

@@ -87,9 +87,17 @@ pub(super) struct Marking<'t, 'm> {
     by: Column,
     unlikely: f64,
     most: usize,
-    /// Name, way and calls so far of each open stream.
-    open: HashMap<u64, (String, Walk, u64)>,
+    open: HashMap<u64, Followed>,
     pub(super) marks: Marks,
+}
+
+/// An open stream.
+struct Followed {
+    name: String,
+    walk: Walk,
+    /// What stood last, by name: also calls that were never counted.
+    after: Vec<String>,
+    position: u64,
 }
 
 impl<'t, 'm> Marking<'t, 'm> {
@@ -114,18 +122,23 @@ impl<'t, 'm> Marking<'t, 'm> {
 impl Handler for Marking<'_, '_> {
     fn begin(&mut self, key: u64, begun: &Begun<'_>) -> Result<()> {
         self.marks.streams += 1;
-        let walk = self.transitions.begin_apart(begun.start);
-        self.open.insert(key, (begun.name(), walk, 0));
+        let followed = Followed {
+            name: begun.name(),
+            walk: self.transitions.begin_apart(begun.start),
+            after: vec![begun.start.token().to_owned()],
+            position: 0,
+        };
+        self.open.insert(key, followed);
         Ok(())
     }
 
     fn call(&mut self, key: u64, name: &str, _time_ns: Option<u64>) -> Result<()> {
-        let Some((stream, walk, position)) = self.open.get_mut(&key) else {
+        let Some(followed) = self.open.get_mut(&key) else {
             return Ok(());
         };
-        *position += 1;
+        followed.position += 1;
         self.marks.calls += 1;
-        let likelihood = self.transitions.likelihood(walk, name);
+        let likelihood = self.transitions.likelihood(&followed.walk, name);
         let is_marked = match likelihood {
             Likelihood::UnseenContext => {
                 self.marks.unseen += 1;
@@ -139,28 +152,29 @@ impl Handler for Marking<'_, '_> {
             }
         };
         if is_marked {
-            let after = self.transitions.after(walk);
-            let step = (after.clone(), name.to_owned());
+            let step = (followed.after.clone(), name.to_owned());
             if self.marks.steps.len() < MOST_STEPS || self.marks.steps.contains_key(&step) {
                 self.marks.steps.entry(step).or_insert((0, likelihood)).0 += 1;
             }
             if self.marks.list.len() < self.most {
                 self.marks.list.push(Mark {
-                    stream: stream.clone(),
-                    position: *position,
-                    after,
+                    stream: followed.name.clone(),
+                    position: followed.position,
+                    after: followed.after.clone(),
                     call: name.to_owned(),
                     likelihood,
                 });
             }
         }
-        self.transitions.follow(walk, name);
+        self.transitions.follow(&mut followed.walk, name);
+        followed.after = self.transitions.then(&followed.after, name);
         Ok(())
     }
 
     fn gap(&mut self, key: u64) -> Result<()> {
-        if let Some((_, walk, _)) = self.open.get_mut(&key) {
-            self.transitions.gap(walk);
+        if let Some(followed) = self.open.get_mut(&key) {
+            self.transitions.gap(&mut followed.walk);
+            followed.after = vec!["<gap>".to_owned()];
         }
         Ok(())
     }

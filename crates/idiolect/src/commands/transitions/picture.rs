@@ -7,9 +7,13 @@ use idiolect_report::{Edge, Node, Picture, Sheet, transition_graph};
 
 use super::Found;
 use super::render::shown;
+use crate::ui;
 
 /// Size of the picture, in pixels.
 const SIZE: (u32, u32) = (1_100, 800);
+
+/// Most unlikely steps beside those of the table: more of them cover each other.
+const MOST_MARKED: usize = 20;
 
 /// Draws the contexts of a table, the steps between them, and the marked steps beside.
 pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
@@ -28,10 +32,19 @@ pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
             graph.edge(from, to, probability, marked);
         }
     }
-    for (after, call, times, likelihood) in found.marked_beside(table) {
+    // A step from a context that never stood has no probability, and a line would give it one.
+    let mut marked: Vec<_> = found
+        .marked_beside(table)
+        .filter_map(|(after, call, times, likelihood)| {
+            Some((after, call, times, likelihood.probability(found.by)?))
+        })
+        .collect();
+    let in_all = marked.len();
+    marked.sort_by_key(|&(_, _, times, _)| std::cmp::Reverse(times));
+    marked.truncate(MOST_MARKED);
+    for &(after, call, times, probability) in &marked {
         let then = found.transitions.then(after, call);
         let (from, to) = (graph.node(after, times), graph.node(&then, times));
-        let probability = likelihood.probability(found.by).unwrap_or(0.0);
         graph.edge(from, to, probability, times);
     }
     let column = match found.by {
@@ -42,11 +55,18 @@ pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
         1 => format!("Which call follows which ({column})"),
         order => format!("Which call follows the last {order} ({column})"),
     };
+    let mut subtitle = found.source.clone();
+    if marked.len() < in_all {
+        subtitle += &format!(
+            "; the {MOST_MARKED} commonest of {} unlikely steps",
+            ui::count(in_all)
+        );
+    }
     let sheet = Sheet {
         width: SIZE.0,
         height: SIZE.1,
         title,
-        subtitle: found.source.clone(),
+        subtitle,
     };
     transition_graph(&sheet, graph.nodes, graph.edges)
 }
