@@ -531,7 +531,7 @@ fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
 }
 
 /// SHA-256 over the sorted content hashes, in hexadecimal: the same whatever the order of the files.
-fn data_hash(streams: &Streams) -> String {
+pub(crate) fn data_hash(streams: &Streams) -> String {
     let mut hashes = streams.content_hashes();
     hashes.sort_unstable();
     let mut all = Sha256::new();

@@ -20,11 +20,14 @@ mod fit;
 mod known;
 mod lstm;
 mod metrics;
+pub mod portability;
 pub mod profile;
+pub mod sample;
 mod score;
 mod signal;
 pub mod split;
 mod streams;
+pub mod transitions;
 mod vocabulary;
 mod window;
 
@@ -37,6 +40,7 @@ pub use fit::{DEFAULT_RATE, FitConfig, FitError, FitEvent, FitOutcome, Network, 
 pub use lstm::{LstmModel, WindowModel};
 pub use metrics::{Detection, detection};
 pub use profile::Profile;
+pub use score::WITHHELD_AFTER_GAP;
 pub use score::{Blocks, Judge, StreamScore, StreamState, Verdict};
 pub use signal::{SignalKind, SignalSettings, Signals, Tracker};
 pub use streams::{Stream, Streams, Symbol};

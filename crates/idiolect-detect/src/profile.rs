@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use idiolect_trace::StartKind;
 
+pub use container::looks_like_profile;
 pub use error::{Problem, ProfileError};
 pub use header::{Decision, Provenance, TokenScheme};
 

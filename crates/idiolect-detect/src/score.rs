@@ -78,7 +78,7 @@ pub struct StreamState {
 }
 
 /// Calls after a gap whose surprise counts for nothing: the model has to find its place again.
-const WITHHELD_AFTER_GAP: u8 = 3;
+pub const WITHHELD_AFTER_GAP: u8 = 3;
 
 impl StreamState {
     /// Calls taken.
@@ -154,6 +154,17 @@ impl<'p> Judge<'p> {
             self.end_block(state);
         }
         surprise
+    }
+
+    /// Takes a call, or a gap, that is not judged but comes before what is.
+    pub(crate) fn hear(&self, state: &mut StreamState, token: Token) {
+        let detector = self.profile.detector();
+        match token {
+            Vocabulary::GAP => detector.gap(&mut state.detector),
+            _ => {
+                detector.observe(&mut state.detector, token);
+            }
+        }
     }
 
     /// Calls are missing here.

@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Inspect(Inspect),
     Try(Try),
     Demo(Demo),
+    Plot(crate::commands::plot::Plot),
+    Sample(crate::commands::sample::Sample),
+    Transitions(crate::commands::transitions::Transitions),
+    Portability(crate::commands::portability::Portability),
 }
 
 /// How to read traces.
@@ -291,14 +295,14 @@ fn part(text: &str) -> Result<Part, String> {
     }
 }
 
-fn signal(text: &str) -> Result<SignalKind, String> {
+pub(crate) fn signal(text: &str) -> Result<SignalKind, String> {
     SignalKind::ALL
         .into_iter()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| "it is mean, quantile, window, cusum or combined".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let (number, scale) = match text.strip_suffix('%') {
         Some(number) => (number.trim(), 0.01),
         None => (text, 1.0),

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Try(args) => commands::try_it::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Plot(args) => commands::plot::run(args),
+        Command::Sample(args) => commands::sample::run(args),
+        Command::Transitions(args) => commands::transitions::run(args),
+        Command::Portability(args) => commands::portability::run(args),
     };
     match result {
         Ok(code) => code.into(),

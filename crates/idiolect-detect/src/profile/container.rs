@@ -14,6 +14,9 @@ use super::trust;
 /// Shape and values of a tensor.
 pub(crate) type Tensor = (Vec<usize>, Vec<f32>);
 
+/// Longest header that safetensors takes, in bytes.
+const LONGEST_HEADER: u64 = 100_000_000;
+
 /// Reads a whole file, which as root must be one that root alone can write.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
     let mut file = File::open(path).map_err(Problem::Read)?;
@@ -27,6 +30,17 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
         return Err(Problem::TooLarge { bytes, limit });
     }
     Ok(bytes)
+}
+
+/// Whether a file begins as a profile does: the length of a JSON header, and its brace. What cannot be
+/// read does not.
+pub fn looks_like_profile(path: &Path) -> bool {
+    // A fifo would wait for its writer, and give what is read here to nobody else.
+    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let mut begin = [0; 9];
+    let read = is_file.then(|| File::open(path).and_then(|mut file| file.read_exact(&mut begin)));
+    let [length @ .., brace] = begin;
+    matches!(read, Some(Ok(()))) && brace == b'{' && u64::from_le_bytes(length) <= LONGEST_HEADER
 }
 
 /// The header under this key, and the tensors by name; every number is finite.

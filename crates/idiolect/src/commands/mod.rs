@@ -3,6 +3,10 @@
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod inspect;
+pub(crate) mod plot;
+pub(crate) mod portability;
+pub(crate) mod sample;
 pub(crate) mod score;
 pub(crate) mod train;
+pub(crate) mod transitions;
 pub(crate) mod try_it;

@@ -1,0 +1,177 @@
+//! How much of one program's speech another's profile knows (the portability test of Kim et al. 2016).
+//!
+//! Profiles and streams meet through call names, so that sets of different ABIs can be compared.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use crate::calibrate;
+use crate::corpus;
+use crate::fit::data_hash;
+use crate::split::{self, Piece, Policy};
+use crate::{Judge, Profile, Streams, Token, Unit, Verdict, Vocabulary};
+
+/// What a profile makes of a set of streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Acquaintance {
+    /// Streams scored.
+    pub streams: u64,
+    /// Different call names in them.
+    pub names: u64,
+    /// Those that the profile knows.
+    pub known_names: u64,
+    /// Calls.
+    pub calls: u64,
+    /// Those whose names the profile knows.
+    pub known_calls: u64,
+    /// Mean surprise of all calls, in nats a call.
+    pub mean_surprise: f64,
+    /// Units that were judged: streams, or blocks where the profile judges by blocks.
+    pub judged: u64,
+    /// Units that were called anomalous at the profile's own threshold.
+    pub anomalous: u64,
+}
+
+impl Acquaintance {
+    /// Share of the different call names that the profile knows.
+    pub fn share_of_names(&self) -> f64 {
+        self.known_names as f64 / self.names as f64
+    }
+
+    /// Share of the calls whose names the profile knows.
+    pub fn share_of_calls(&self) -> f64 {
+        self.known_calls as f64 / self.calls as f64
+    }
+
+    /// Share of the judged units that were called anomalous.
+    pub fn share_anomalous(&self) -> f64 {
+        self.anomalous as f64 / self.judged as f64
+    }
+}
+
+/// What a set of streams is to a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// The profile learned nothing from this set as a whole.
+    Other,
+    /// It is what the profile was trained from, and these parts of it were held out, which set the
+    /// threshold.
+    Own(Vec<Piece>),
+    /// It is what the profile was trained from, and all of it taught the profile.
+    OwnWhole,
+}
+
+/// Whether a profile was trained from these very streams, and which of them it did not learn from.
+pub fn kinship(profile: &Profile, streams: &Streams) -> Kinship {
+    if profile.provenance.data_hash != data_hash(streams) {
+        return Kinship::Other;
+    }
+    // Whoever trained with another split (in turn, or cross-fitted) has other counts.
+    match split::split(streams, Policy::Content, None) {
+        Ok(split)
+            if [&split.train, &split.tune, &split.calibrate]
+                .map(|part| calibrate::units(part, split.unit))
+                == profile.provenance.split =>
+        {
+            Kinship::Own(split.calibrate)
+        }
+        _ => Kinship::OwnWhole,
+    }
+}
+
+/// Scores these pieces of streams by a profile, on so many threads; the result does not depend on their
+/// number. A piece out of the middle of a stream is scored with what came before it heard. `None` where
+/// there is no call.
+pub fn acquaintance(
+    judge: &Judge<'_>,
+    streams: &Streams,
+    pieces: &[Piece],
+    threads: usize,
+) -> Option<Acquaintance> {
+    let tokens = corpus::tokens(streams, &judge.profile().vocabulary);
+    let share = pieces.len().div_ceil(threads.max(1)).max(1);
+    let heard: Vec<Heard> = std::thread::scope(|scope| {
+        let one = |piece: &Piece| hear(judge, streams, piece, &tokens);
+        let workers: Vec<_> = pieces
+            .chunks(share)
+            .map(|chunk| scope.spawn(move || chunk.iter().map(one).collect::<Vec<_>>()))
+            .collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<Heard>>| match worker.join() {
+            Ok(heard) => heard,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        workers.into_iter().flat_map(join).collect()
+    });
+
+    let mut names = HashSet::new();
+    for piece in pieces {
+        names.extend(&streams.get(piece.stream).symbols[piece.range.clone()]);
+    }
+    names.remove(&Streams::GAP);
+    let known = |symbol: &&u32| tokens[**symbol as usize] != Vocabulary::UNKNOWN;
+    let mut all = Acquaintance {
+        streams: pieces.len() as u64,
+        names: names.len() as u64,
+        known_names: names.iter().filter(known).count() as u64,
+        ..Acquaintance::default()
+    };
+    let mut surprise = 0.0;
+    for heard in &heard {
+        all.calls += heard.calls;
+        all.known_calls += heard.calls - heard.unknown_calls;
+        all.judged += heard.judged;
+        all.anomalous += heard.anomalous;
+        surprise += heard.surprise;
+    }
+    all.mean_surprise = surprise / all.calls as f64;
+    (all.calls > 0).then_some(all)
+}
+
+/// All of these streams.
+pub fn whole(streams: &Streams) -> Vec<Piece> {
+    let of = |(stream, content): (usize, &crate::Stream)| Piece {
+        stream,
+        range: 0..content.symbols.len(),
+    };
+    streams.iter().enumerate().map(of).collect()
+}
+
+/// What came of one piece.
+struct Heard {
+    calls: u64,
+    unknown_calls: u64,
+    surprise: f64,
+    judged: u64,
+    anomalous: u64,
+}
+
+fn hear(judge: &Judge<'_>, streams: &Streams, piece: &Piece, tokens: &[Token]) -> Heard {
+    let stream = streams.get(piece.stream);
+    let mut state = judge.begin(stream.start);
+    for &symbol in &stream.symbols[..piece.range.start] {
+        judge.hear(&mut state, tokens[symbol as usize]);
+    }
+    let mut surprise = 0.0;
+    for &symbol in &stream.symbols[piece.range.clone()] {
+        match tokens[symbol as usize] {
+            Vocabulary::GAP => judge.gap(&mut state),
+            token => surprise += f64::from(judge.call(&mut state, token)),
+        }
+    }
+    let score = judge.score(&state);
+    let (judged, anomalous) = match (judge.profile().unit(), score.blocks) {
+        (Unit::Block(_), Some(blocks)) => (blocks.scored, blocks.anomalous),
+        _ => (
+            u64::from(score.verdict != Verdict::Withheld),
+            u64::from(score.verdict == Verdict::Anomalous),
+        ),
+    };
+    Heard {
+        calls: score.calls,
+        unknown_calls: score.unknown_calls,
+        surprise,
+        judged,
+        anomalous,
+    }
+}

@@ -1,0 +1,141 @@
+//! Scoring all streams of traces by one or more profiles, in one reading.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use idiolect_detect::{Judge, StreamState, Verdict};
+use idiolect_trace::StartKind;
+use idiolect_trace::read::Part;
+use sha2::{Digest, Sha256};
+
+use crate::args::Reading;
+use crate::input::{self, Begun, Handler, Input};
+
+/// A stream with its score by each profile.
+#[derive(Debug)]
+pub(super) struct Scored {
+    /// Whether it is an attack; none where nothing is said of it.
+    pub(super) attack: Option<bool>,
+    pub(super) start: StartKind,
+    pub(super) scores: Vec<Score>,
+    /// Hash of its start and its calls.
+    content: [u8; 32],
+}
+
+/// A score by one profile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Score {
+    /// None where there was nothing to judge.
+    pub(super) value: Option<f32>,
+    pub(super) anomalous: bool,
+}
+
+/// Scores every stream.
+pub(super) fn score(
+    judges: &[Judge<'_>],
+    paths: &[PathBuf],
+    reading: &Reading,
+) -> Result<Vec<Scored>> {
+    let mut scoring = Scoring {
+        judges,
+        open: HashMap::new(),
+        scored: Vec::new(),
+        calls: 0,
+        unknown_calls: vec![0; judges.len()],
+    };
+    let parts = input::parts_to_judge(reading);
+    input::read(Input::Paths(paths), reading, parts, &mut scoring)?;
+    if scoring.scored.is_empty() {
+        bail!("there is no stream to score in what was read");
+    }
+    for (judge, &unknown) in judges.iter().zip(&scoring.unknown_calls) {
+        input::refuse_all_unknown(judge.profile(), scoring.calls, unknown)?;
+    }
+    Ok(scoring.scored)
+}
+
+/// The streams without those whose label and content came before.
+pub(super) fn without_copies(streams: &[Scored]) -> Vec<&Scored> {
+    let mut seen = HashSet::new();
+    let unique = streams
+        .iter()
+        .filter(|stream| seen.insert((stream.attack, stream.content)));
+    unique.collect()
+}
+
+struct Scoring<'a> {
+    judges: &'a [Judge<'a>],
+    open: HashMap<u64, Open>,
+    scored: Vec<Scored>,
+    calls: u64,
+    unknown_calls: Vec<u64>,
+}
+
+struct Open {
+    attack: Option<bool>,
+    start: StartKind,
+    states: Vec<StreamState>,
+    content: Sha256,
+}
+
+impl Handler for Scoring<'_> {
+    fn begin(&mut self, key: u64, begun: &Begun<'_>) -> Result<()> {
+        let mut content = Sha256::new();
+        content.update(begun.start.token());
+        let states = self.judges.iter().map(|judge| judge.begin(begun.start));
+        let open = Open {
+            attack: begun.label.map(|label| label.part == Part::Attack),
+            start: begun.start,
+            states: states.collect(),
+            content,
+        };
+        self.open.insert(key, open);
+        Ok(())
+    }
+
+    fn call(&mut self, key: u64, name: &str, _time_ns: Option<u64>) -> Result<()> {
+        if let Some(open) = self.open.get_mut(&key) {
+            for (judge, state) in self.judges.iter().zip(&mut open.states) {
+                judge.call(state, judge.profile().vocabulary.token(name));
+            }
+            open.content.update(name);
+            open.content.update(b"\n");
+        }
+        Ok(())
+    }
+
+    fn gap(&mut self, key: u64) -> Result<()> {
+        if let Some(open) = self.open.get_mut(&key) {
+            for (judge, state) in self.judges.iter().zip(&mut open.states) {
+                judge.gap(state);
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, key: u64) -> Result<()> {
+        let Some(open) = self.open.remove(&key) else {
+            return Ok(());
+        };
+        let mut scores = Vec::with_capacity(self.judges.len());
+        for (place, (judge, state)) in self.judges.iter().zip(&open.states).enumerate() {
+            let score = judge.score(state);
+            if place == 0 {
+                self.calls += score.calls;
+            }
+            self.unknown_calls[place] += score.unknown_calls;
+            scores.push(Score {
+                value: score.score,
+                anomalous: score.verdict == Verdict::Anomalous,
+            });
+        }
+        self.scored.push(Scored {
+            attack: open.attack,
+            start: open.start,
+            scores,
+            content: open.content.finalize().into(),
+        });
+        Ok(())
+    }
+}
