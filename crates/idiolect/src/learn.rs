@@ -42,12 +42,10 @@ pub(crate) fn config(
     streams: &Streams,
     split: Option<SplitName>,
 ) -> Result<FitConfig> {
-    let mut recipe = learning.preset.recipe(streams.calls());
+    let epochs = learning.epochs.map(|epochs| epochs as usize);
+    let mut recipe = learning.preset.recipe(streams.calls(), epochs);
     let train = &mut recipe.train;
     train.seed = learning.seed;
-    if let Some(epochs) = learning.epochs {
-        train.epochs = epochs as usize;
-    }
     if let Some(share) = learning.dropout {
         train.dropout.between = share;
         train.dropout.output = share;

@@ -39,26 +39,27 @@ pub(crate) struct Recipe {
     pub(crate) split: SplitName,
 }
 
-/// Calls that go into a window where nothing else is said: the original's.
-pub(crate) const WINDOW: usize = 19;
-
 /// Optimiser steps below which a network has learned next to nothing, however often it saw the data.
 const FEWEST_STEPS: usize = 600;
 /// Most epochs that few data are gone through for the sake of that.
 const MOST_EPOCHS: usize = 150;
 
 impl Preset {
-    /// The recipe for so many calls.
-    pub(crate) fn recipe(self, calls: usize) -> Recipe {
-        match self {
+    /// The recipe for so many calls, and for this many epochs where somebody asks for them.
+    pub(crate) fn recipe(self, calls: usize, epochs: Option<usize>) -> Recipe {
+        let mut recipe = match self {
             Preset::Small => own(vec![64], 4e-3, 0.0, calls),
             Preset::Medium => own(vec![200], 2e-3, 0.2, calls),
             Preset::Large => own(vec![400, 400], 1e-3, 0.3, calls),
             Preset::Kim200 => kim(vec![200]),
             Preset::Kim400 => kim(vec![400]),
             Preset::Kim2x400 => kim(vec![400, 400]),
-            Preset::Seed => seed(),
+            Preset::Seed => seed(epochs.unwrap_or(1)),
+        };
+        if let Some(epochs) = epochs {
+            recipe.train.epochs = epochs;
         }
+        recipe
     }
 }
 
@@ -129,33 +130,19 @@ fn kim(hidden: Vec<usize>) -> Recipe {
 
 /// The original: one-hot input, layers of 64, 256 and 100, dropout of 0.2 after each, softmax, RMSprop,
 /// batches of 50, one epoch.
-fn seed() -> Recipe {
+fn seed(epochs: usize) -> Recipe {
     Recipe {
         network: Network {
             embedding: None,
-            hidden: vec![64, 256, 100],
+            hidden: idiolect_eval::seed::HIDDEN.to_vec(),
             init: Init::Keras,
         },
         windows: Some(Windows {
-            inputs: WINDOW,
+            inputs: idiolect_eval::seed::INPUTS,
             lead_in: false,
             drop_in: false,
         }),
-        train: TrainConfig {
-            epochs: 1,
-            batch: 50,
-            bptt: WINDOW,
-            optimiser: Optimiser::rms_prop_outer(1e-3),
-            schedule: Schedule::Constant,
-            clip_norm: None,
-            dropout: Dropout {
-                embedding: 0.0,
-                between: 0.2,
-                output: 0.2,
-            },
-            patience: None,
-            ..TrainConfig::default()
-        },
+        train: idiolect_eval::seed::train_config(epochs),
         augmentation: Augmentation::NONE,
         split: SplitName::Order,
     }
