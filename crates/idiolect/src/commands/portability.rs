@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use idiolect_detect::portability::{self, Acquaintance, Kinship};
 use idiolect_detect::profile::{Profile, looks_like_profile};
-use idiolect_detect::split::Policy;
+use idiolect_detect::split::{self, Policy};
 use idiolect_detect::{FitError, Judge, SignalKind, Streams, Unit};
 use idiolect_trace::read::{Part, escape};
 use serde::Serialize;
@@ -29,8 +29,10 @@ Examples:
   idiolect portability web.idio mail.idio new=logs/new --json
 
 Sets meet through the names of their calls, so that they may be of different ABIs. A profile knows and
-scores, but has no streams to be scored; what a profile was trained from is recognised. A set under its
-own profile is scored on the part that was held out to set the threshold. After Kim et al. 2016.")]
+scores, but has no streams to be scored. A set under its own profile is scored on the part that was held
+out to set the threshold: its share of anomalous streams is then no larger than the rate, by
+construction. A profile recognises what it was trained from if that is given whole, and not if only a
+part is, or more. After the portability test of Kim et al. 2016.")]
 pub(crate) struct Portability {
     /// A file, folder or archive of normal runs, or a profile; as NAME=PATH to call it something
     #[arg(required = true, value_name = "SET", num_args = 2..)]
@@ -138,6 +140,8 @@ impl Set {
             if read.is_empty() {
                 bail!("{}: there is no stream to learn from in it", path.display());
             }
+            // Better before the other sets are trained on than after.
+            split::split(&read, Policy::Content).with_context(|| escape(name.as_bytes()))?;
             streams = Some(read);
         }
         Ok(Set {

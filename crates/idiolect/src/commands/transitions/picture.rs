@@ -33,12 +33,13 @@ pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
         }
     }
     // A step from a context that never stood has no probability, and a line would give it one.
-    let mut marked: Vec<_> = found
-        .marked_beside(table)
-        .filter_map(|(after, call, times, likelihood)| {
-            Some((after, call, times, likelihood.probability(found.by)?))
-        })
-        .collect();
+    let (mut marked, mut unseen) = (Vec::new(), 0u64);
+    for (after, call, times, likelihood) in found.marked_beside(table) {
+        match likelihood.probability(found.by) {
+            Some(probability) => marked.push((after, call, times, probability)),
+            None => unseen += 1,
+        }
+    }
     let in_all = marked.len();
     marked.sort_by_key(|&(_, _, times, _)| std::cmp::Reverse(times));
     marked.truncate(MOST_MARKED);
@@ -60,6 +61,12 @@ pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
         subtitle += &format!(
             "; the {MOST_MARKED} commonest of {} unlikely steps",
             ui::count(in_all)
+        );
+    }
+    if unseen > 0 {
+        subtitle += &format!(
+            "; not drawn: {} from contexts that never stood",
+            ui::plural(unseen, "step")
         );
     }
     let sheet = Sheet {
