@@ -28,25 +28,25 @@ Examples:
   idiolect portability nginx=logs/nginx apache=logs/httpd.tar.gz --epochs 20
   idiolect portability web.idio mail.idio new=logs/new --json
 
-Sets meet through the names of their calls, so that they may be of different ABIs. A profile knows and
-scores, but has no streams to be scored. A set under its own profile is scored on the part that was held
-out to set the threshold: its share of anomalous streams is then no larger than the rate, by
-construction. A profile recognises what it was trained from if that is given whole, and not if only a
-part is, or more. After the portability test of Kim et al. 2016.")]
+Sets meet through the names of their calls, so that they may be of different ABIs. A profile knows
+and scores, but has no streams to be scored. A set under its own profile is scored on the part that
+was held out to set the threshold: its share of anomalous streams is then no larger than the rate,
+by construction. A profile recognises what it was trained from if that is given whole, and not if
+only a part is, or more. After the portability test of Kim et al. 2016.")]
 pub(crate) struct Portability {
     /// A file, folder or archive of normal runs, or a profile; as NAME=PATH to call it something
     #[arg(required = true, value_name = "SET", num_args = 2..)]
     sets: Vec<String>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
 
     #[command(flatten)]
     reading: Reading,
 
     #[command(flatten)]
     learning: Learning,
-
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) fn run(args: &Portability) -> Result<u8> {
