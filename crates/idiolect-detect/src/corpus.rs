@@ -111,7 +111,7 @@ pub struct Export {
 /// # Errors
 /// [`TooLittle`], as a fit.
 pub fn export(streams: &Streams, policy: Policy) -> Result<Export, TooLittle> {
-    let split = split::split(streams, policy)?;
+    let split = split::split(streams, policy, None)?;
     let vocabulary = vocabulary(streams, &split.train);
     let of = |pieces: &[Piece]| -> Vec<Vec<Token>> {
         let corpus = PieceCorpus::new(streams, pieces, &vocabulary, Augmentation::NONE);

@@ -35,4 +35,6 @@ pub trait Detector: Debug + Send + Sync {
 pub enum DetectorState {
     /// Of an LSTM language model: h and c of each layer.
     Lstm(idiolect_nn::State),
+    /// Of a model of windows: the last tokens.
+    Window(Vec<Token>),
 }

@@ -6,7 +6,10 @@ mod event;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
-use idiolect_nn::{Architecture, EpochEnd, EpochReport, TrainConfig, Trainer, Weights};
+use idiolect_nn::{
+    Architecture, Corpus, EpochEnd, EpochReport, Init, Objective, TrainConfig, Trainer, Weights,
+    mean_loss,
+};
 use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,19 +23,20 @@ use crate::corpus::{self, Augmentation, PieceCorpus};
 use crate::profile::{Decision, Model, Profile, Provenance, TokenScheme};
 use crate::split::{self, Piece, Policy, Split, TooLittle};
 use crate::{
-    Calibration, Detector, LstmModel, SignalKind, SignalSettings, Streams, Unit, Vocabulary,
+    Calibration, LstmModel, SignalKind, SignalSettings, Streams, Unit, Vocabulary, WindowCorpus,
+    WindowModel, Windows,
 };
 
 /// How to fit a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitConfig {
-    /// Width of the embedding.
-    pub embedding: usize,
-    /// Width of each LSTM layer.
-    pub hidden: Vec<usize>,
+    /// The network.
+    pub network: Network,
+    /// The windows that it reads; without them it reads whole streams.
+    pub windows: Option<Windows>,
     /// How the network is trained.
     pub train: TrainConfig,
-    /// How the data are made less perfect.
+    /// How the data are made less perfect; windows stay as they are.
     pub augmentation: Augmentation,
     /// How the data are split.
     pub policy: Policy,
@@ -42,6 +46,17 @@ pub struct FitConfig {
     pub rate: Option<f64>,
     /// Folds to calibrate on all streams by, instead of on a part held out.
     pub cross_fit: Option<usize>,
+}
+
+/// An LSTM network before training, for whatever vocabulary the data have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// Width of the embedding; without one the input is one-hot.
+    pub embedding: Option<usize>,
+    /// Width of each LSTM layer.
+    pub hidden: Vec<usize>,
+    /// How the first weights are drawn.
+    pub init: Init,
 }
 
 /// The false alarm rate that is aimed at where none is asked for.
@@ -95,9 +110,11 @@ struct Fitter<'a> {
 /// A model and what else is learned with it.
 struct Fitted {
     vocabulary: Vocabulary,
-    model: LstmModel,
+    model: Model,
     signals: SignalSettings,
     epochs: Vec<EpochReport>,
+    /// Mean surprise on the tune part, unknown calls left out, in nats.
+    tune_surprise: f64,
 }
 
 impl Fitted {
@@ -113,7 +130,11 @@ impl Fitter<'_> {
         resume: Option<Checkpoint>,
         observer: &mut Observer<'_>,
     ) -> Result<FitOutcome, FitError> {
-        let mut split = split::split(self.streams, self.config.policy)?;
+        let mut split = split::split(
+            self.streams,
+            self.config.policy,
+            self.config.windows.as_ref(),
+        )?;
         let folds = match (self.config.cross_fit, split.unit) {
             (Some(folds), Unit::Stream) => split::folds(self.streams, folds),
             (Some(_), Unit::Block(_)) => return Err(FitError::TooFewToCrossFit),
@@ -170,8 +191,8 @@ impl Fitter<'_> {
     /// How many of these units count as different. Runs of one command count as often as they ran.
     fn distinct(&self, hashes: &[[u8; 32]]) -> usize {
         match self.config.policy {
-            Policy::Content => hashes.iter().collect::<HashSet<_>>().len(),
             Policy::InTurn => hashes.len(),
+            _ => hashes.iter().collect::<HashSet<_>>().len(),
         }
     }
 
@@ -188,8 +209,8 @@ impl Fitter<'_> {
         }
         let architecture = Architecture {
             vocab: vocabulary.len(),
-            embedding: self.config.embedding,
-            hidden: self.config.hidden.clone(),
+            embedding: self.config.network.embedding,
+            hidden: self.config.network.hidden.clone(),
         };
         if fold.is_none() {
             let event = FitEvent::Split {
@@ -209,7 +230,8 @@ impl Fitter<'_> {
                 ));
             }
             None => {
-                let weights = Weights::init(&architecture, self.config.train.seed)?;
+                let (init, seed) = (self.config.network.init, self.config.train.seed);
+                let weights = Weights::init_with(&architecture, init, seed)?;
                 Trainer::new(&weights, self.config.train.clone(), self.threads).map_err(
                     |source| FitError::Train {
                         source,
@@ -218,14 +240,11 @@ impl Fitter<'_> {
                 )?
             }
         };
-        let corpus = |pieces, augmentation| {
-            PieceCorpus::new(self.streams, pieces, &vocabulary, augmentation)
-        };
-        let train = corpus(&split.train, self.config.augmentation);
-        let tune = corpus(&split.tune, Augmentation::NONE);
+        let train = self.corpus(&split.train, &vocabulary, true);
+        let tune = self.corpus(&split.tune, &vocabulary, false);
 
         while trainer.finished().is_none() {
-            let result = trainer.epoch(&train, Some(&tune), &mut |progress| {
+            let result = trainer.epoch(&*train, Some(&*tune), &mut |progress| {
                 observer(FitEvent::Progress { fold, progress })
             });
             // In a fold the profile's own model is done, and it is what a checkpoint would hold.
@@ -261,17 +280,62 @@ impl Fitter<'_> {
             }
         }
         let epochs = trainer.history().to_vec();
-        Ok(self.tuned(split, vocabulary, trainer.best_weights(), epochs))
+        let weights = trainer.best_weights();
+        let kept = epochs.iter().rev().find(|report| report.best);
+        let tune_surprise = match (self.config.train.objective, kept.and_then(|kept| kept.tune)) {
+            (Objective::CrossEntropy, Some(tune)) => tune.mean_loss,
+            // Another loss is no surprise.
+            _ => {
+                mean_loss(&weights, &*tune, self.config.train.seed, self.threads)
+                    .map_err(|source| FitError::Train {
+                        source,
+                        checkpoint: None,
+                    })?
+                    .mean_loss
+            }
+        };
+        Ok(Fitted {
+            epochs,
+            tune_surprise,
+            ..self.tuned(split, vocabulary, weights)
+        })
+    }
+
+    /// These pieces as sequences, to learn from or to measure on.
+    fn corpus<'c>(
+        &'c self,
+        pieces: &'c [Piece],
+        vocabulary: &Vocabulary,
+        learn: bool,
+    ) -> Box<dyn Corpus + 'c> {
+        match &self.config.windows {
+            None if learn => {
+                let augmentation = self.config.augmentation;
+                Box::new(PieceCorpus::new(
+                    self.streams,
+                    pieces,
+                    vocabulary,
+                    augmentation,
+                ))
+            }
+            None => {
+                let none = Augmentation::NONE;
+                Box::new(PieceCorpus::new(self.streams, pieces, vocabulary, none))
+            }
+            Some(windows) => {
+                let tokens = corpus::tokens(self.streams, vocabulary);
+                let corpus = WindowCorpus::of_pieces(windows, self.streams, pieces, &tokens);
+                if learn && windows.drop_in {
+                    Box::new(corpus.drop_in(self.config.train.seed))
+                } else {
+                    Box::new(corpus)
+                }
+            }
+        }
     }
 
     /// Learns from the tune part how probable unknown calls are and how signals spread.
-    fn tuned(
-        &self,
-        split: &Split,
-        vocabulary: Vocabulary,
-        weights: Weights,
-        epochs: Vec<EpochReport>,
-    ) -> Fitted {
+    fn tuned(&self, split: &Split, vocabulary: Vocabulary, weights: Weights) -> Fitted {
         let tokens = corpus::tokens(self.streams, &vocabulary);
         let (mut unknown, mut calls) = (0.5, 1.0);
         for piece in &split.tune {
@@ -283,15 +347,20 @@ impl Fitter<'_> {
             }
         }
         // Krichevsky and Trofimov's estimate: half a call more than was seen, so that never is not zero.
-        let model = LstmModel::new(weights, unknown / calls);
+        let unknown = unknown / calls;
+        let model = match &self.config.windows {
+            None => Model::Lstm(LstmModel::new(weights, unknown)),
+            Some(windows) => Model::Window(WindowModel::new(weights, unknown, windows.inputs)),
+        };
 
-        let usual = calibrate::surprises(&model, self.streams, &split.tune, &tokens);
+        let usual = calibrate::surprises(model.detector(), self.streams, &split.tune, &tokens);
         let (mean, deviation) = mean_and_deviation(&usual);
         let mut fitted = Fitted {
             vocabulary,
             model,
             signals: SignalSettings::new(mean, deviation),
-            epochs,
+            epochs: Vec::new(),
+            tune_surprise: 0.0,
         };
         let normal: Vec<_> = self
             .score(&fitted, &split.tune, split.unit)
@@ -305,7 +374,7 @@ impl Fitter<'_> {
     fn score(&self, fitted: &Fitted, pieces: &[Piece], unit: Unit) -> Vec<UnitScore> {
         let tokens = corpus::tokens(self.streams, &fitted.vocabulary);
         calibrate::score_units(
-            &fitted.model as &dyn Detector,
+            fitted.model.detector(),
             &fitted.signals,
             self.streams,
             pieces,
@@ -377,11 +446,14 @@ impl Fitter<'_> {
                 calibrate_units,
             ],
             calibrated_by: match (folds, split.unit, self.config.policy) {
-                (0, Unit::Stream, Policy::Content) => {
+                (0, Unit::Stream, Policy::Content | Policy::Time) => {
                     "streams held out by a hash of their content".to_owned()
                 }
                 (0, Unit::Stream, Policy::InTurn) => {
                     "runs of one command held out in turn, copies included".to_owned()
+                }
+                (0, Unit::Stream, Policy::InOrder { .. }) => {
+                    "streams after those that trained and tuned, in the order read".to_owned()
                 }
                 (0, Unit::Block(len), _) => format!(
                     "blocks of {len} calls from the end of each stream, since there are too few streams; \
@@ -396,9 +468,7 @@ impl Fitter<'_> {
                 fitted.epochs.len(),
                 kept.map_or(0, |report| report.epoch + 1),
             ],
-            tune_surprise: kept
-                .and_then(|report| report.tune)
-                .map_or(0.0, |tune| tune.mean_loss),
+            tune_surprise: fitted.tune_surprise,
             seen_in_streams: self.seen_in_streams(&split.train),
             history: fitted.epochs.clone(),
             ..Provenance::default()
@@ -407,7 +477,7 @@ impl Fitter<'_> {
             profile: Profile {
                 token_scheme: TokenScheme::Name,
                 vocabulary: fitted.vocabulary,
-                models: vec![Model::Lstm(fitted.model)],
+                models: vec![fitted.model],
                 signals: fitted.signals,
                 decision: Decision {
                     signal: self.config.signal,

@@ -22,6 +22,7 @@ pub use header::{Decision, Provenance, TokenScheme};
 
 use crate::{
     Calibration, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit, Vocabulary,
+    WindowModel,
 };
 
 /// What was learned of a program's normal behaviour.
@@ -51,6 +52,8 @@ pub struct Profile {
 pub enum Model {
     /// An LSTM language model.
     Lstm(LstmModel),
+    /// An LSTM over windows.
+    Window(WindowModel),
 }
 
 impl Model {
@@ -58,6 +61,15 @@ impl Model {
     pub fn detector(&self) -> &dyn Detector {
         match self {
             Model::Lstm(model) => model,
+            Model::Window(model) => model,
+        }
+    }
+
+    /// The network in it.
+    pub fn network(&self) -> &LstmModel {
+        match self {
+            Model::Lstm(model) => model,
+            Model::Window(model) => model.network(),
         }
     }
 }

@@ -274,7 +274,7 @@ mod tests {
     fn model(calls: usize, unknown: f64) -> LstmModel {
         let architecture = Architecture {
             vocab: Vocabulary::FIRST_CALL as usize + calls,
-            embedding: 8,
+            embedding: Some(8),
             hidden: vec![8],
         };
         LstmModel::new(Weights::init(&architecture, 3).unwrap(), unknown)

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Streams, Unit};
+use crate::{Streams, Unit, Windows};
 
 /// Share of the data that trains.
 pub const TRAIN_SHARE: f64 = 0.7;
@@ -16,8 +16,10 @@ pub const TRAIN_SHARE: f64 = 0.7;
 pub const TUNE_SHARE: f64 = 0.1;
 /// Fewest units, streams or blocks, that a profile can be made of: six of them tune, twelve calibrate.
 pub const MIN_UNITS: usize = 60;
+/// Share of the windows that tunes, where they are taken in order: as in the original.
+const LAST_SHARE: f64 = 0.05;
 /// Calls in the shortest block that is scored as one.
-pub const MIN_BLOCK: usize = 50;
+pub const MIN_BLOCK: usize = 30;
 /// Calls in the longest.
 pub const MAX_BLOCK: usize = 1_000;
 /// Blocks that the data are cut into where there are enough calls.
@@ -65,6 +67,15 @@ pub enum Policy {
     /// In turn, copies or not: for repeated runs of one command, which often say exactly the same. The
     /// threshold then answers "is this what the repetitions said", not "how often would it be wrong".
     InTurn,
+    /// By time, however many streams there are.
+    Time,
+    /// In the order in which they were read, as the original research script did: calls train until there
+    /// are so many (where no number is given, until four fifths of the data), the last twentieth of them
+    /// tunes, and streams after that which copy none before them calibrate.
+    InOrder {
+        /// Calls that train or tune: windows, for a model of windows.
+        limit: Option<usize>,
+    },
 }
 
 /// There is too little to learn from.
@@ -85,11 +96,15 @@ pub struct TooLittle {
     pub calls: usize,
 }
 
-/// Splits the streams in three.
+/// Splits the streams in three, for a model of these windows or of whole streams.
 ///
 /// # Errors
 /// [`TooLittle`] where they are too few and too short.
-pub fn split(streams: &Streams, policy: Policy) -> Result<Split, TooLittle> {
+pub fn split(
+    streams: &Streams,
+    policy: Policy,
+    windows: Option<&Windows>,
+) -> Result<Split, TooLittle> {
     let hashes = streams.content_hashes();
     let distinct = hashes.iter().collect::<HashSet<_>>().len();
     let mut split = match policy {
@@ -100,6 +115,9 @@ pub fn split(streams: &Streams, policy: Policy) -> Result<Split, TooLittle> {
         }
         Policy::Content if distinct >= MIN_UNITS => {
             Ok(by_share(streams, |i| share_of_hash(&hashes[i], 0)))
+        }
+        Policy::InOrder { limit } if distinct >= MIN_UNITS => {
+            Ok(in_order(streams, &hashes, limit, windows))
         }
         _ if streams.calls() >= MIN_UNITS * MIN_BLOCK => Ok(by_time(streams)),
         _ => Err(TooLittle {
@@ -169,6 +187,56 @@ fn by_share(streams: &Streams, share: impl Fn(usize) -> f64) -> Split {
             stream,
             range: 0..content.symbols.len(),
         });
+    }
+    split
+}
+
+/// Takes calls in order up to a limit.
+fn in_order(
+    streams: &Streams,
+    hashes: &[[u8; 32]],
+    limit: Option<usize>,
+    windows: Option<&Windows>,
+) -> Split {
+    let targets = |stream: usize| {
+        let len = streams.get(stream).symbols.len();
+        windows.map_or(0..len, |windows| windows.targets(len))
+    };
+    let total: usize = (0..streams.len()).map(|i| targets(i).len()).sum();
+    let most = (total as f64 * (TRAIN_SHARE + TUNE_SHARE)) as usize;
+    let limit = limit.unwrap_or(most).min(most);
+    let train = (limit as f64 * (1.0 - LAST_SHARE)) as usize;
+    let mut split = Split {
+        train: Vec::new(),
+        tune: Vec::new(),
+        calibrate: Vec::new(),
+        unit: Unit::Stream,
+    };
+    let calibrate = (streams.len() as f64 * (1.0 - TRAIN_SHARE - TUNE_SHARE)) as usize;
+    let mut learned = HashSet::new();
+    let mut taken = 0;
+    for (stream, hash) in hashes.iter().enumerate() {
+        if taken < limit {
+            learned.insert(hash);
+            let targets = targets(stream);
+            let place =
+                |count: usize| (targets.start + count.saturating_sub(taken)).min(targets.end);
+            let (tune_from, end) = (place(train), place(limit));
+            for (part, range) in [
+                (&mut split.train, targets.start..tune_from),
+                (&mut split.tune, tune_from..end),
+            ] {
+                if !range.is_empty() {
+                    part.push(Piece { stream, range });
+                }
+            }
+            taken += targets.len();
+        } else if !learned.contains(hash) && split.calibrate.len() < calibrate {
+            split.calibrate.push(Piece {
+                stream,
+                range: 0..streams.get(stream).symbols.len(),
+            });
+        }
     }
     split
 }
@@ -243,7 +311,7 @@ mod tests {
     #[test]
     fn copies_never_straddle() {
         let streams = streams(500, 3, 5);
-        let split = split(&streams, Policy::Content).unwrap();
+        let split = split(&streams, Policy::Content, None).unwrap();
         let parts = [&split.train, &split.tune, &split.calibrate].map(|p| contents(&streams, p));
         assert!(parts[0].is_disjoint(&parts[1]));
         assert!(parts[0].is_disjoint(&parts[2]));
@@ -273,18 +341,18 @@ mod tests {
 
     #[test]
     fn too_little_says_what_is_needed() {
-        let error = split(&streams(12, 1, 40), Policy::Content).unwrap_err();
+        let error = split(&streams(12, 1, 40), Policy::Content, None).unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("you have 12 streams (12 different) of 480 calls"),
             "{text}"
         );
         assert!(
-            text.contains("this needs 60 different streams, or 3000 calls"),
+            text.contains("this needs 60 different streams, or 1800 calls"),
             "{text}"
         );
         assert!(
-            split(&Streams::default(), Policy::Content)
+            split(&Streams::default(), Policy::Content, None)
                 .unwrap_err()
                 .to_string()
                 .contains("no calls")
@@ -293,12 +361,58 @@ mod tests {
 
     #[test]
     fn runs_of_one_command_are_taken_in_turn() {
-        let split = split(&streams(1, 20, 30), Policy::InTurn).unwrap();
+        let split = split(&streams(1, 20, 30), Policy::InTurn, None).unwrap();
         assert_eq!(
             split.train.len() + split.tune.len() + split.calibrate.len(),
             20
         );
         assert!(!split.tune.is_empty() && split.calibrate.len() >= 3);
+    }
+
+    #[test]
+    fn in_order_the_last_twentieth_tunes_and_no_copy_calibrates() {
+        // 100 streams of 50 calls, twice: windows of 19 calls and a target leave 31 each.
+        let streams = streams(100, 2, 50);
+        let windows = Windows {
+            inputs: 19,
+            lead_in: false,
+            drop_in: false,
+        };
+        let policy = Policy::InOrder { limit: Some(1_000) };
+        let split = split(&streams, policy, Some(&windows)).unwrap();
+        let calls = |part: &[Piece]| part.iter().map(|piece| piece.range.len()).sum::<usize>();
+        assert_eq!((calls(&split.train), calls(&split.tune)), (950, 50));
+        assert_eq!(
+            split.train[0],
+            Piece {
+                stream: 0,
+                range: 19..50
+            }
+        );
+        // 950 = 30 streams of 31 windows and 20 of the next.
+        assert_eq!(
+            split.train[30],
+            Piece {
+                stream: 30,
+                range: 19..39
+            }
+        );
+        assert_eq!(
+            split.tune[0],
+            Piece {
+                stream: 30,
+                range: 39..50
+            }
+        );
+        assert_eq!(
+            split.tune.last(),
+            Some(&Piece {
+                stream: 32,
+                range: 19..27
+            })
+        );
+        let calibrate: Vec<usize> = split.calibrate.iter().map(|piece| piece.stream).collect();
+        assert_eq!(calibrate, (33..73).collect::<Vec<_>>());
     }
 
     proptest! {

@@ -74,10 +74,8 @@ fn an_interrupted_fit_goes_on_to_the_same_profile() {
         .unwrap();
     assert!(resumed == whole);
 
-    let other = FitConfig {
-        embedding: 13,
-        ..config.clone()
-    };
+    let mut other = config.clone();
+    other.network.embedding = Some(13);
     for result in [resume(&normal(120, 2), &config), resume(&streams, &other)] {
         assert!(matches!(result, Err(FitError::OtherRun(_))));
     }

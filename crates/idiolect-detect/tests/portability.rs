@@ -28,13 +28,16 @@ fn foreign(count: usize) -> Streams {
 fn a_profile_knows_its_own_held_out_part_and_nothing_of_others() {
     let streams = normal(300, 1);
     let profile = fitted(&streams, &config()).profile;
-    let held_out = split(&streams, Policy::Content).unwrap().calibrate;
-    assert_eq!(kinship(&profile, &streams), Kinship::Own(held_out.clone()));
-    assert_eq!(kinship(&profile, &normal(300, 2)), Kinship::Other);
+    let held_out = split(&streams, Policy::Content, None).unwrap().calibrate;
+    assert_eq!(
+        kinship(&profile, &streams, 2),
+        Kinship::Own(held_out.clone())
+    );
+    assert_eq!(kinship(&profile, &normal(300, 2), 2), Kinship::Other);
     // One stream more is other data.
     let mut more = streams.clone();
     push(&mut more, StartKind::Exec, &["read"]);
-    assert_eq!(kinship(&profile, &more), Kinship::Other);
+    assert_eq!(kinship(&profile, &more, 2), Kinship::Other);
 
     let judge = Judge::new(&profile, None, None).unwrap();
     let own = acquaintance(&judge, &streams, &held_out, 2).unwrap();
@@ -60,6 +63,21 @@ fn a_profile_knows_its_own_held_out_part_and_nothing_of_others() {
     assert_eq!(acquaintance(&judge, &foreign, &[], 1), None);
 }
 
+/// Splits in turn may have as many units in each part as splits by content: the scores tell them apart.
+#[test]
+fn what_was_held_out_is_told_by_its_scores() {
+    let streams = normal(300, 6);
+    let config = FitConfig {
+        policy: Policy::InTurn,
+        ..config()
+    };
+    let profile = fitted(&streams, &config).profile;
+    let held_out = split(&streams, Policy::InTurn, None).unwrap().calibrate;
+    assert_eq!(kinship(&profile, &streams, 2), Kinship::Own(held_out));
+    let by_content = split(&streams, Policy::Content, None).unwrap().calibrate;
+    assert_ne!(kinship(&profile, &streams, 2), Kinship::Own(by_content));
+}
+
 #[test]
 fn a_cross_fitted_profile_has_nothing_of_its_own_left() {
     let streams = normal(120, 4);
@@ -68,7 +86,7 @@ fn a_cross_fitted_profile_has_nothing_of_its_own_left() {
         ..config()
     };
     let profile = fitted(&streams, &config).profile;
-    assert_eq!(kinship(&profile, &streams), Kinship::OwnWhole);
+    assert_eq!(kinship(&profile, &streams, 2), Kinship::OwnWhole);
 }
 
 #[test]
@@ -114,7 +132,7 @@ fn blocks_are_judged_where_blocks_are_the_unit() {
     }
     let profile = fitted(&streams, &config()).profile;
     assert!(matches!(profile.unit(), Unit::Block(_)));
-    let Kinship::Own(pieces) = kinship(&profile, &streams) else {
+    let Kinship::Own(pieces) = kinship(&profile, &streams, 2) else {
         panic!("not recognised");
     };
     assert!(pieces.iter().all(|piece| piece.range.start > 0));

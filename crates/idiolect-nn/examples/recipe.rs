@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let calls: usize = train.iter().map(|stream| stream.len() - 1).sum();
     let architecture = Architecture {
         vocab: vocab.parse()?,
-        embedding: 64,
+        embedding: Some(64),
         hidden: vec![64],
     };
     let config = TrainConfig {

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (hidden, batch, dropout) in [(64, 16, 0.0), (64, 16, 0.2), (200, 32, 0.0), (200, 32, 0.2)] {
         let architecture = Architecture {
             vocab: VOCAB,
-            embedding: hidden,
+            embedding: Some(hidden),
             hidden: vec![hidden],
         };
         let weights = Weights::init(&architecture, 1)?;

@@ -15,9 +15,9 @@ use crate::{Architecture, Weights};
 pub(crate) struct Layout {
     /// V.
     pub(crate) vocab: usize,
-    /// Width of the embedding, padded.
-    pub(crate) embedding_width: usize,
-    /// [V, embedding_width].
+    /// Width of the embedding, padded; `None` with one-hot input.
+    pub(crate) embedding_width: Option<usize>,
+    /// [V, embedding_width]; empty with one-hot input.
     pub(crate) embedding: Range<usize>,
     /// The layers, from the input to the output.
     pub(crate) layers: Vec<LayerLayout>,
@@ -32,7 +32,8 @@ pub(crate) struct Layout {
 /// Where a layer's matrices lie. Gates are interleaved; matrices have a row for each input.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerLayout {
-    /// Padded width of the input.
+    /// Rows of `weight_ih`: the padded width of the input; V, not padded, for the layer that reads one-hot
+    /// input, so that the row of a token is its part of the gates.
     pub(crate) input: usize,
     /// Padded width, W.
     pub(crate) width: usize,
@@ -60,9 +61,9 @@ impl Layout {
             range
         };
         let vocab = architecture.vocab;
-        let embedding_width = padded(architecture.embedding);
-        let embedding = take(vocab * embedding_width);
-        let mut input = embedding_width;
+        let embedding_width = architecture.embedding.map(padded);
+        let embedding = take(vocab * embedding_width.unwrap_or(0));
+        let mut input = embedding_width.unwrap_or(vocab);
         let mut layers = Vec::new();
         for &hidden in &architecture.hidden {
             let width = padded(hidden);
@@ -90,7 +91,8 @@ impl Layout {
 
     /// Padded width of the layer that the output reads.
     pub(crate) fn top_width(&self) -> usize {
-        self.layers.last().map_or(self.embedding_width, |l| l.width)
+        // `Architecture::validate` refuses a network without layers.
+        self.layers.last().map_or(0, |l| l.width)
     }
 
     /// The weights as one run of numbers.
@@ -127,12 +129,9 @@ impl Layout {
             each(tensor, places);
             tensor += 1;
         };
-        next(&mut rows(
-            &self.embedding,
-            self.vocab,
-            architecture.embedding,
-            self.embedding_width,
-        ));
+        if let (Some(width), Some(stride)) = (architecture.embedding, self.embedding_width) {
+            next(&mut rows(&self.embedding, self.vocab, width, stride));
+        }
         for (index, layer) in self.layers.iter().enumerate() {
             let hidden = architecture.hidden[index];
             let input = architecture.input_width(index);
@@ -175,10 +174,14 @@ mod tests {
 
     #[test]
     fn flattening_comes_back_and_leaves_padding_zero() {
-        for hidden in [vec![8], vec![3, 13], vec![16, 9, 1]] {
+        let shapes = [vec![8], vec![3, 13], vec![16, 9, 1]];
+        let shapes = shapes
+            .into_iter()
+            .flat_map(|h| [(Some(5), h.clone()), (None, h)]);
+        for (embedding, hidden) in shapes {
             let arch = Architecture {
                 vocab: 11,
-                embedding: 5,
+                embedding,
                 hidden,
             };
             let weights = Weights::init(&arch, 4).unwrap();

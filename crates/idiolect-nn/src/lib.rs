@@ -10,7 +10,7 @@
 //! ```
 //! use idiolect_nn::{Architecture, Scorer, Weights};
 //!
-//! let architecture = Architecture { vocab: 10, embedding: 8, hidden: vec![16] };
+//! let architecture = Architecture { vocab: 10, embedding: Some(8), hidden: vec![16] };
 //! let weights = Weights::init(&architecture, 1)?;
 //! let scorer = Scorer::new(&weights);
 //! let mut stream = scorer.state();
@@ -25,6 +25,7 @@
 //! ```
 
 mod architecture;
+mod init;
 mod kernel;
 mod layout;
 mod rng;
@@ -35,11 +36,12 @@ mod train;
 mod weights;
 
 pub use architecture::{Architecture, ArchitectureError};
+pub use init::Init;
 pub use rng::Rng;
 pub use scorer::{Scorer, State, StateError};
 pub use train::{
     Checkpoint, CheckpointError, CheckpointMetadata, ConfigError, Corpus, Dropout, EpochEnd,
-    EpochReport, Evaluation, IGNORE, Optimiser, OptimiserKind, Phase, Progress, RunEnd, Schedule,
-    TrainConfig, TrainError, Trainer, mean_loss,
+    EpochReport, Evaluation, IGNORE, Objective, Optimiser, OptimiserKind, Phase, Progress, RunEnd,
+    Schedule, TrainConfig, TrainError, Trainer, mean_loss, mean_objective,
 };
 pub use weights::{Weights, WeightsError};

@@ -34,7 +34,7 @@ pub struct Scorer {
 enum Input {
     /// [V, 4W]: the input's whole part of the first layer's gates, bias included.
     Table(Vec<f32>),
-    /// [V, E padded]: where a table would be too large.
+    /// [V, E padded]: where a table would be too large. One-hot input has the table as its weights.
     Embedding(Vec<f32>),
 }
 
@@ -138,7 +138,9 @@ impl Scorer {
             let bias = flat[layer.bias.clone()].to_vec();
             let mut rows = Vec::new();
             if input.is_none() {
-                if layout.vocab * gates * size_of::<f32>() <= max_table {
+                if layout.embedding_width.is_none() {
+                    input = Some(Input::Table(with_bias(weight_ih, &bias)));
+                } else if layout.vocab * gates * size_of::<f32>() <= max_table {
                     input = Some(Input::Table(table(embedding, weight_ih, &bias)));
                 } else {
                     input = Some(Input::Embedding(embedding.to_vec()));
@@ -363,6 +365,13 @@ fn table(embedding: &[f32], weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
     table
 }
 
+/// The same for one-hot input, whose weights [V, 4W] have a row for each token.
+fn with_bias(weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
+    let rows = weight_ih.chunks_exact(bias.len());
+    rows.flat_map(|row| row.iter().zip(bias).map(|(x, b)| x + b))
+        .collect()
+}
+
 /// A row of a matrix with `rows` rows.
 fn row(matrix: &[f32], index: usize, rows: usize) -> &[f32] {
     let width = matrix.len() / rows;
@@ -379,7 +388,7 @@ mod tests {
     fn weights(hidden: &[usize], vocab: usize) -> Weights {
         let architecture = Architecture {
             vocab,
-            embedding: 6,
+            embedding: Some(6),
             hidden: hidden.to_vec(),
         };
         Weights::init(&architecture, 11).unwrap()

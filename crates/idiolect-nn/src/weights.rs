@@ -1,14 +1,14 @@
 //! The weights of a network, as files and PyTorch have them.
 
-use crate::{Architecture, ArchitectureError, Rng};
+use crate::{Architecture, ArchitectureError};
 
 /// The weights of a network: named f32 tensors, row-major, in PyTorch's shapes and gate order (input,
 /// forget, cell, output).
 ///
 /// | name | shape |
 /// |---|---|
-/// | `embedding.weight` | V, E |
-/// | `lstm.N.weight_ih` | 4H, E or the H below |
+/// | `embedding.weight` | V, E; not there with one-hot input |
+/// | `lstm.N.weight_ih` | 4H, E (V with one-hot input) or the H below |
 /// | `lstm.N.weight_hh` | 4H, H |
 /// | `lstm.N.bias` | 4H: the sum of PyTorch's `bias_ih` and `bias_hh` |
 /// | `output.weight` | V, H of the top layer |
@@ -27,42 +27,6 @@ struct Tensor {
 }
 
 impl Weights {
-    /// Fresh weights.
-    ///
-    /// PyTorch's own scheme with one change. The embedding is drawn from N(0, 1); the LSTM's weights and
-    /// biases and the output's are uniform in ±1/sqrt(H), H the width of the layer they belong to or
-    /// read. The change: the forget gate's bias has 1 added, so that a fresh cell keeps what it holds
-    /// (Jozefowicz, Zaremba and Sutskever 2015).
-    pub fn init(architecture: &Architecture, seed: u64) -> Result<Self, ArchitectureError> {
-        architecture.validate()?;
-        let mut tensors = Vec::new();
-        for (index, (name, shape)) in architecture.tensor_shapes().into_iter().enumerate() {
-            let mut rng = Rng::from_parts(&[seed, index as u64]);
-            let len = shape.iter().product();
-            let data = if name == "embedding.weight" {
-                (0..len).map(|_| rng.normal() as f32).collect()
-            } else {
-                let width = lstm_layer(&name)
-                    .map_or(architecture.top_width(), |layer| architecture.hidden[layer]);
-                let bound = 1.0 / (width as f64).sqrt();
-                let mut data: Vec<f32> = (0..len)
-                    .map(|_| ((2.0 * rng.uniform() - 1.0) * bound) as f32)
-                    .collect();
-                if name.starts_with("lstm.") && name.ends_with(".bias") {
-                    for forget in &mut data[width..2 * width] {
-                        *forget += 1.0;
-                    }
-                }
-                data
-            };
-            tensors.push(Tensor { name, shape, data });
-        }
-        Ok(Weights {
-            architecture: architecture.clone(),
-            tensors,
-        })
-    }
-
     /// Weights out of named tensors, in any order.
     ///
     /// Each must be there once, have its shape, and hold finite numbers only.
@@ -156,11 +120,6 @@ impl Weights {
     }
 }
 
-/// The layer's number in a name such as `lstm.2.bias`.
-fn lstm_layer(name: &str) -> Option<usize> {
-    name.strip_prefix("lstm.")?.split('.').next()?.parse().ok()
-}
-
 /// Tensors that are not the weights of the architecture.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WeightsError {
@@ -213,7 +172,7 @@ mod tests {
     fn small() -> (Architecture, Weights) {
         let arch = Architecture {
             vocab: 5,
-            embedding: 3,
+            embedding: Some(3),
             hidden: vec![4, 2],
         };
         let weights = Weights::init(&arch, 1).unwrap();
@@ -279,38 +238,5 @@ mod tests {
             at: 1,
         };
         assert_eq!(nan, Err(expected));
-    }
-
-    #[test]
-    fn fresh_weights_follow_the_stated_scheme() {
-        let arch = Architecture {
-            vocab: 300,
-            embedding: 64,
-            hidden: vec![100, 25],
-        };
-        let weights = Weights::init(&arch, 9).unwrap();
-        assert_eq!(weights, Weights::init(&arch, 9).unwrap());
-        assert_ne!(weights, Weights::init(&arch, 10).unwrap());
-        let embedding = weights.tensor("embedding.weight").unwrap();
-        let variance = embedding.iter().map(|x| x * x).sum::<f32>() / embedding.len() as f32;
-        assert!((variance - 1.0).abs() < 0.05, "{variance}");
-        for (name, bound) in [
-            ("lstm.0.weight_hh", 0.1f32),
-            ("lstm.1.weight_ih", 0.2),
-            ("output.weight", 0.2),
-        ] {
-            let largest = weights
-                .tensor(name)
-                .unwrap()
-                .iter()
-                .fold(0f32, |m, x| m.max(x.abs()));
-            assert!(
-                largest <= bound && largest > 0.95 * bound,
-                "{name} {largest}"
-            );
-        }
-        let bias = weights.tensor("lstm.0.bias").unwrap();
-        assert!(bias[100..200].iter().all(|x| (0.9..=1.1).contains(x)));
-        assert!(bias[200..].iter().all(|x| x.abs() <= 0.1));
     }
 }

@@ -4,6 +4,9 @@
 
 use std::ops::ControlFlow;
 
+mod common;
+
+use common::{VOCAB, bits, go_on, streams, written_and_read};
 use idiolect_nn::{
     Architecture, Checkpoint, CheckpointError, Corpus, Dropout, EpochEnd, Optimiser, Phase,
     Progress, Rng, RunEnd, Schedule, TrainConfig, TrainError, Trainer, Weights, mean_loss,
@@ -11,25 +14,6 @@ use idiolect_nn::{
 use proptest::collection::vec;
 use proptest::test_runner::Config;
 use proptest::{prop_assert, prop_assert_eq, proptest};
-
-/// Streams with something to learn: each token mostly follows from the one before.
-fn streams(count: usize, seed: u64, vocab: usize) -> Vec<Vec<u32>> {
-    let mut rng = Rng::new(seed);
-    let mut stream = || {
-        let mut token = 0;
-        let mut stream = vec![0];
-        for _ in 0..20 + rng.below(120) {
-            token = if rng.uniform() < 0.8 {
-                (token * 3 + 1) % vocab
-            } else {
-                rng.below(vocab)
-            };
-            stream.push(token as u32);
-        }
-        stream
-    };
-    (0..count).map(|_| stream()).collect()
-}
 
 /// Streams that the corpus cuts short at random: an augmentation.
 struct Cut(Vec<Vec<u32>>);
@@ -49,12 +33,10 @@ impl Corpus for Cut {
     }
 }
 
-const VOCAB: usize = 13;
-
 fn weights() -> Weights {
     let architecture = Architecture {
         vocab: VOCAB,
-        embedding: 6,
+        embedding: Some(6),
         hidden: vec![12, 7],
     };
     Weights::init(&architecture, 3).unwrap()
@@ -73,18 +55,6 @@ fn config() -> TrainConfig {
         },
         ..TrainConfig::default()
     }
-}
-
-fn go_on(_: &Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
-fn bits(weights: &Weights) -> Vec<u32> {
-    weights
-        .tensors()
-        .flat_map(|(_, _, data)| data)
-        .map(|x| x.to_bits())
-        .collect()
 }
 
 #[test]
@@ -152,15 +122,6 @@ fn another_seed_gives_another_result() {
     };
     assert_eq!(result(1), result(1));
     assert_ne!(result(1), result(2));
-}
-
-/// Through JSON and back, as a file would take it.
-fn written_and_read(checkpoint: Checkpoint) -> Checkpoint {
-    let json = serde_json::to_string(&checkpoint.metadata).unwrap();
-    Checkpoint {
-        metadata: serde_json::from_str(&json).unwrap(),
-        tensors: checkpoint.tensors,
-    }
 }
 
 #[test]
@@ -399,7 +360,7 @@ proptest! {
         let corpus: Vec<Vec<u32>> =
             lengths.iter().map(|&n| (0..n).map(|_| rng.below(5) as u32).collect()).collect();
         let targets: usize = lengths.iter().map(|n| n.saturating_sub(1)).sum();
-        let architecture = Architecture { vocab: 5, embedding: 3, hidden: vec![hidden] };
+        let architecture = Architecture { vocab: 5, embedding: Some(3), hidden: vec![hidden] };
         let weights = Weights::init(&architecture, 1).unwrap();
         let config = TrainConfig { epochs: 1, batch, bptt, ..TrainConfig::default() };
         let mut trainer = Trainer::new(&weights, config, 2).unwrap();

@@ -1,5 +1,7 @@
 //! The command line as typed.
 
+mod learning;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -8,7 +10,7 @@ use idiolect_trace::Abi;
 use idiolect_trace::assemble::Grouping;
 use idiolect_trace::read::{Format, Part};
 
-use crate::preset::Preset;
+pub(crate) use learning::{Learning, SplitName};
 
 /// Learns a language model of each program's system calls from normal runs, and says when a process
 /// stops sounding like itself.
@@ -99,13 +101,6 @@ impl Default for Reading {
     }
 }
 
-impl Learning {
-    /// Threads to use, 0 for as many as there are processors.
-    pub(crate) fn threads(&self) -> usize {
-        self.threads.map_or(0, usize::from)
-    }
-}
-
 /// Learn a profile from traces of normal runs
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -113,6 +108,7 @@ Examples:
   idiolect train ADFA-LD.zip -o adfa.idio
   strace -f -o run1.strace nginx ...; idiolect train run*.strace -o nginx.idio
   idiolect train logs/ -o app.idio --false-alarm-rate 0.5% --cross-fit 5
+  idiolect train ADFA-LD/ -o seed.idio --preset seed --limit-windows 20298 --epochs 10
 
 Ctrl-C stops after saving a checkpoint, PROFILE.checkpoint; the same command with --resume goes on.")]
 pub(crate) struct Train {
@@ -155,27 +151,6 @@ pub(crate) struct Train {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// How to learn.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Learning")]
-pub(crate) struct Learning {
-    /// The network: small (1x64), medium (1x200) or large (2x400)
-    #[arg(long, value_enum, default_value_t = Preset::Small)]
-    pub(crate) preset: Preset,
-
-    /// Times to go through the data [default: the preset's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) epochs: Option<u32>,
-
-    /// Makes everything random repeatable, bit for bit on one machine
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
-
-    /// Processors to use [default: all]; the result is the same whatever their number
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
 }
 
 /// Score traces: a line a stream

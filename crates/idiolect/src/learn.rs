@@ -1,20 +1,21 @@
 //! Fitting a profile, as the person sees it.
 
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use idiolect_detect::profile::{Profile, ProfileError};
-use idiolect_detect::split::Policy;
+use anyhow::{Result, bail};
+use idiolect_detect::profile::{Model, Profile, ProfileError};
 use idiolect_detect::{
-    Augmentation, Checkpoint, FitConfig, FitError, FitEvent, Interval, SignalKind, Streams, Unit,
-    Vocabulary, fit as fit_profile,
+    Checkpoint, FitConfig, FitError, FitEvent, Interval, SignalKind, Streams, Unit, Vocabulary,
+    Windows, fit as fit_profile,
 };
 use idiolect_nn::{EpochReport, Phase};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::args::Learning;
+use crate::args::{Learning, SplitName};
 use crate::interrupt::Interrupt;
 use crate::ui;
 
@@ -28,36 +29,84 @@ pub(crate) struct Learned {
     pub(crate) seconds: f64,
 }
 
+/// Windows that are read side by side where the preset's batch is one of streams: the original's.
+const WINDOW_BATCH: usize = 50;
 /// How often a long training saves a checkpoint, lest a fault lose it all.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 /// Steps of a bar: it shows shares of the whole training, not items.
 const BAR_STEPS: u64 = 1_000;
 
-/// How to fit, from what was asked for.
+/// How to fit, from what was asked for; `split` where the command settles it.
 pub(crate) fn config(
     learning: &Learning,
     streams: &Streams,
-    signal: SignalKind,
-    rate: Option<f64>,
-    cross_fit: Option<usize>,
-    policy: Policy,
-) -> FitConfig {
-    let hidden = learning.preset.hidden();
-    let mut train = learning.preset.recipe(streams.calls());
+    split: Option<SplitName>,
+) -> Result<FitConfig> {
+    let mut recipe = learning.preset.recipe(streams.calls());
+    let train = &mut recipe.train;
     train.seed = learning.seed;
     if let Some(epochs) = learning.epochs {
         train.epochs = epochs as usize;
     }
-    FitConfig {
-        embedding: hidden[0],
-        hidden,
-        train,
-        augmentation: Augmentation::DEFAULT,
-        policy,
-        signal,
-        rate,
-        cross_fit,
+    if let Some(share) = learning.dropout {
+        train.dropout.between = share;
+        train.dropout.output = share;
+        if recipe.network.embedding.is_some() {
+            train.dropout.embedding = share;
+        }
     }
+    if let Some(loss) = learning.loss {
+        train.objective = loss.into();
+    }
+    match (learning.optimiser, learning.learning_rate) {
+        (Some(optimiser), rate) => train.optimiser = optimiser.at(rate),
+        (None, Some(rate)) => train.optimiser.learning_rate = rate,
+        (None, None) => {}
+    }
+    if let Some(batch) = learning.batch {
+        train.batch = usize::from(batch);
+    }
+    if let Some(patience) = learning.patience {
+        train.patience = Some(usize::from(patience));
+    }
+    let windows_asked = learning.limit_windows.is_some() || learning.lead_in || learning.drop_in;
+    if let Some(inputs) = learning.window {
+        recipe.windows = Some(Windows {
+            inputs: usize::from(inputs),
+            lead_in: false,
+            drop_in: false,
+        });
+        train.bptt = usize::from(inputs);
+        train.batch = learning
+            .batch
+            .map_or(train.batch.max(WINDOW_BATCH), usize::from);
+    }
+    match &mut recipe.windows {
+        Some(windows) => {
+            windows.lead_in = learning.lead_in;
+            windows.drop_in = learning.drop_in;
+        }
+        None if windows_asked => bail!(
+            "--limit-windows, --lead-in and --drop-in are for models of windows: add --window 19 or --preset seed"
+        ),
+        None => {}
+    }
+    let split = split.or(learning.split).unwrap_or(recipe.split);
+    let split = match (learning.limit_windows, split) {
+        (None, _) | (_, SplitName::Order) => split,
+        (Some(_), _) if learning.split.is_none() => SplitName::Order,
+        _ => bail!("--limit-windows takes windows in the order of the files: add --split order"),
+    };
+    Ok(FitConfig {
+        network: recipe.network,
+        windows: recipe.windows,
+        train: recipe.train,
+        augmentation: recipe.augmentation,
+        policy: split.policy(learning.limit_windows),
+        signal: SignalKind::Mean,
+        rate: None,
+        cross_fit: None,
+    })
 }
 
 /// Fits a profile and shows how far it is. A checkpoint is saved now and then, through `save`.
@@ -200,6 +249,9 @@ pub(crate) fn summary(learned: &Learned) -> String {
             "call"
         ),
     );
+    if let Some(Model::Window(_)) = profile.models.first() {
+        text += &history(&learned.epochs);
+    }
     let rate = profile.decision.rate;
     if let Some(raised) = learned.raised_rate {
         text += &format!(
@@ -218,6 +270,25 @@ pub(crate) fn summary(learned: &Learned) -> String {
             ui::percent(interval.low),
             ui::percent(interval.high),
         );
+    }
+    text
+}
+
+/// How each epoch went, under the names that Keras gives it.
+fn history(epochs: &[EpochReport]) -> String {
+    let mut text = " epoch      loss    acc   val_loss  val_acc\n".to_owned();
+    for report in epochs {
+        let _ = write!(
+            text,
+            "{:>6} {:>9.4} {:>6.4}",
+            report.epoch + 1,
+            report.train.mean_loss,
+            report.train.accuracy
+        );
+        if let Some(tune) = report.tune {
+            let _ = write!(text, "  {:>9.4}   {:>6.4}", tune.mean_loss, tune.accuracy);
+        }
+        text.push('\n');
     }
     text
 }

@@ -1,18 +1,46 @@
 //! Networks and recipes that have a name.
 
 use clap::ValueEnum;
-use idiolect_nn::{Dropout, Optimiser, Schedule, TrainConfig};
+use idiolect_detect::{Augmentation, Network, Windows};
+use idiolect_nn::{Dropout, Init, Optimiser, Schedule, TrainConfig};
+
+use crate::args::SplitName;
 
 /// A network and how it is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Preset {
     /// One layer of 64: what larger networks reach, in the shortest time
+    #[default]
     Small,
     /// One layer of 200
     Medium,
     /// Two layers of 400
     Large,
+    /// One layer of 200, as Kim et al. 2016 trained it; takes many epochs
+    #[value(name = "kim-200")]
+    Kim200,
+    /// One layer of 400, as they did
+    #[value(name = "kim-400")]
+    Kim400,
+    /// Two layers of 400, as they did
+    #[value(name = "kim-2x400")]
+    Kim2x400,
+    /// The original research script's: windows of 19 calls, layers of 64, 256 and 100, RMSprop
+    Seed,
 }
+
+/// All that a preset settles.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) network: Network,
+    pub(crate) windows: Option<Windows>,
+    pub(crate) train: TrainConfig,
+    pub(crate) augmentation: Augmentation,
+    pub(crate) split: SplitName,
+}
+
+/// Calls that go into a window where nothing else is said: the original's.
+pub(crate) const WINDOW: usize = 19;
 
 /// Optimiser steps below which a network has learned next to nothing, however often it saw the data.
 const FEWEST_STEPS: usize = 600;
@@ -20,26 +48,32 @@ const FEWEST_STEPS: usize = 600;
 const MOST_EPOCHS: usize = 150;
 
 impl Preset {
-    /// Width of each layer, which is the embedding's too.
-    pub(crate) fn hidden(self) -> Vec<usize> {
+    /// The recipe for so many calls.
+    pub(crate) fn recipe(self, calls: usize) -> Recipe {
         match self {
-            Preset::Small => vec![64],
-            Preset::Medium => vec![200],
-            Preset::Large => vec![400, 400],
+            Preset::Small => own(vec![64], 4e-3, 0.0, calls),
+            Preset::Medium => own(vec![200], 2e-3, 0.2, calls),
+            Preset::Large => own(vec![400, 400], 1e-3, 0.3, calls),
+            Preset::Kim200 => kim(vec![200]),
+            Preset::Kim400 => kim(vec![400]),
+            Preset::Kim2x400 => kim(vec![400, 400]),
+            Preset::Seed => seed(),
         }
     }
+}
 
-    /// How it is trained on so many calls.
-    pub(crate) fn recipe(self, calls: usize) -> TrainConfig {
-        let (learning_rate, dropout) = match self {
-            Preset::Small => (4e-3, 0.0),
-            Preset::Medium => (2e-3, 0.2),
-            Preset::Large => (1e-3, 0.3),
-        };
-        let recipe = TrainConfig::default();
-        let steps_an_epoch = calls.div_ceil(recipe.batch * recipe.bptt).max(1);
-        let epochs = FEWEST_STEPS.div_ceil(steps_an_epoch).min(MOST_EPOCHS);
-        TrainConfig {
+fn own(hidden: Vec<usize>, learning_rate: f64, dropout: f64, calls: usize) -> Recipe {
+    let recipe = TrainConfig::default();
+    let steps_an_epoch = calls.div_ceil(recipe.batch * recipe.bptt).max(1);
+    let epochs = FEWEST_STEPS.div_ceil(steps_an_epoch).min(MOST_EPOCHS);
+    Recipe {
+        network: Network {
+            embedding: Some(hidden[0]),
+            hidden,
+            init: Init::Usual,
+        },
+        windows: None,
+        train: TrainConfig {
             epochs: epochs.max(20),
             batch: 16,
             bptt: 100,
@@ -55,6 +89,74 @@ impl Preset {
             // by heart stops before.
             patience: Some(8),
             ..recipe
-        }
+        },
+        augmentation: Augmentation::DEFAULT,
+        split: SplitName::Content,
+    }
+}
+
+/// Kim et al. 2016, as far as the paper says: an embedding as wide as the layer, weights uniform in ±0.1,
+/// Adam at 1e-4, gradients clipped at a norm of 5, dropout of 0.5 (here on every connection but the
+/// recurrent ones, as in Zaremba et al. 2014, whose set-up it is), a start token. Batch, length of the
+/// chunks and patience are not given: they are ours.
+fn kim(hidden: Vec<usize>) -> Recipe {
+    Recipe {
+        network: Network {
+            embedding: Some(hidden[0]),
+            hidden,
+            init: Init::Uniform(0.1),
+        },
+        windows: None,
+        train: TrainConfig {
+            epochs: 1_000,
+            batch: 16,
+            bptt: 100,
+            optimiser: Optimiser::adam(1e-4),
+            schedule: Schedule::Constant,
+            clip_norm: Some(5.0),
+            dropout: Dropout {
+                embedding: 0.5,
+                between: 0.5,
+                output: 0.5,
+            },
+            patience: Some(5),
+            ..TrainConfig::default()
+        },
+        augmentation: Augmentation::NONE,
+        split: SplitName::Content,
+    }
+}
+
+/// The original: one-hot input, layers of 64, 256 and 100, dropout of 0.2 after each, softmax, RMSprop,
+/// batches of 50, one epoch.
+fn seed() -> Recipe {
+    Recipe {
+        network: Network {
+            embedding: None,
+            hidden: vec![64, 256, 100],
+            init: Init::Keras,
+        },
+        windows: Some(Windows {
+            inputs: WINDOW,
+            lead_in: false,
+            drop_in: false,
+        }),
+        train: TrainConfig {
+            epochs: 1,
+            batch: 50,
+            bptt: WINDOW,
+            optimiser: Optimiser::rms_prop_outer(1e-3),
+            schedule: Schedule::Constant,
+            clip_norm: None,
+            dropout: Dropout {
+                embedding: 0.0,
+                between: 0.2,
+                output: 0.2,
+            },
+            patience: None,
+            ..TrainConfig::default()
+        },
+        augmentation: Augmentation::NONE,
+        split: SplitName::Order,
     }
 }

@@ -42,9 +42,7 @@ fn traces_alone_are_counted() {
     access             60  openat         100 %
     brk                60  mmap           100 %
     "#);
-    insta::assert_snapshot!(ran.err, @r#"
-    counted in 60 streams of 2,895 calls; 14 contexts of 1 call
-    "#);
+    insta::assert_snapshot!(ran.err, @"counted in 60 streams of 2,895 calls; 14 contexts of 1 call");
 
     let pruned = succeed(&[
         "transitions",

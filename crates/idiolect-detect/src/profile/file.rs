@@ -7,9 +7,11 @@ use idiolect_nn::{Architecture, Weights};
 
 use super::container::{self, Tensor};
 use super::error::{Problem, ProfileError};
-use super::header::{CalibrationHeader, FORMAT, Header, METADATA_KEY, ModelHeader};
+use super::header::{
+    CalibrationHeader, FIRST_READER, FORMAT, Header, METADATA_KEY, ModelHeader, NetworkHeader,
+};
 use super::{Model, Profile};
-use crate::{Calibration, LstmModel, SignalKind, Unit};
+use crate::{Calibration, LstmModel, SignalKind, Unit, WindowModel, Windows};
 
 /// The largest file that is read. The paper's largest model takes 12 MB.
 const MAX_BYTES: u64 = 1 << 30;
@@ -44,19 +46,23 @@ impl Profile {
         let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
         let mut models = Vec::new();
         for (place, model) in self.models.iter().enumerate() {
-            match model {
-                Model::Lstm(model) => {
-                    let architecture = model.weights().architecture();
-                    models.push(ModelHeader::Lstm {
-                        embedding: architecture.embedding,
-                        hidden: architecture.hidden.clone(),
-                        unknown: model.unknown(),
-                    });
-                    for (name, shape, values) in model.weights().tensors() {
-                        let name = format!("model.{place}.{name}");
-                        tensors.push((name, shape.to_vec(), values));
-                    }
-                }
+            let network = model.network();
+            let architecture = network.weights().architecture();
+            let header = NetworkHeader {
+                embedding: architecture.embedding,
+                hidden: architecture.hidden.clone(),
+                unknown: network.unknown(),
+            };
+            models.push(match model {
+                Model::Lstm(_) => ModelHeader::Lstm(header),
+                Model::Window(model) => ModelHeader::Window {
+                    inputs: model.inputs(),
+                    network: header,
+                },
+            });
+            for (name, shape, values) in network.weights().tensors() {
+                let name = format!("model.{place}.{name}");
+                tensors.push((name, shape.to_vec(), values));
             }
         }
         let mut calibrations = Vec::new();
@@ -74,7 +80,11 @@ impl Profile {
         }
         let header = Header {
             format: FORMAT,
-            min_reader: FORMAT,
+            min_reader: models
+                .iter()
+                .map(ModelHeader::min_reader)
+                .max()
+                .unwrap_or(FIRST_READER),
             critical: Vec::new(),
             token_scheme: self.token_scheme,
             vocabulary: self.vocabulary.clone(),
@@ -200,25 +210,30 @@ fn model_of(
         .extract_if(.., |name, _| name.starts_with(&prefix))
         .map(|(name, (shape, values))| (name[prefix.len()..].to_owned(), shape, values))
         .collect();
-    match model {
-        ModelHeader::Lstm {
-            embedding,
-            hidden,
-            unknown,
-        } => {
-            if !(*unknown > 0.0 && *unknown < 1.0) {
-                return Err(Problem::Header(format!(
-                    "model {place} gives unknown calls a probability of {unknown}"
-                )));
-            }
-            let architecture = Architecture {
-                vocab,
-                embedding: *embedding,
-                hidden: hidden.clone(),
-            };
-            let weights = Weights::from_tensors(&architecture, own)
-                .map_err(|error| Problem::Shape(format!("model {place}: {error}")))?;
-            Ok(Model::Lstm(LstmModel::new(weights, *unknown)))
+    let (network, inputs) = match model {
+        ModelHeader::Lstm(network) => (network, None),
+        ModelHeader::Window { inputs, network } => (network, Some(*inputs)),
+    };
+    let unknown = network.unknown;
+    if !(unknown > 0.0 && unknown < 1.0) {
+        return Err(Problem::Header(format!(
+            "model {place} gives unknown calls a probability of {unknown}"
+        )));
+    }
+    let architecture = Architecture {
+        vocab,
+        embedding: network.embedding,
+        hidden: network.hidden.clone(),
+    };
+    let weights = Weights::from_tensors(&architecture, own)
+        .map_err(|error| Problem::Shape(format!("model {place}: {error}")))?;
+    match inputs {
+        None => Ok(Model::Lstm(LstmModel::new(weights, unknown))),
+        Some(inputs) if (1..=Windows::MAX_INPUTS).contains(&inputs) => {
+            Ok(Model::Window(WindowModel::new(weights, unknown, inputs)))
         }
+        Some(inputs) => Err(Problem::Header(format!(
+            "model {place} reads windows of {inputs} calls"
+        ))),
     }
 }

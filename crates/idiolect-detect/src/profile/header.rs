@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::error::Problem;
 use crate::{SignalKind, SignalSettings, Unit, Vocabulary};
 
-/// The format that this version writes.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes. 2 added models of windows, one-hot input and the history.
+pub(super) const FORMAT: u32 = 2;
 /// The newest format that this version reads.
-pub(super) const READER: u32 = 1;
+pub(super) const READER: u32 = 2;
+/// The oldest reader that reads all but models of windows and one-hot input.
+pub(super) const FIRST_READER: u32 = 1;
 /// The key in safetensors' metadata under which the header lies.
 pub(super) const METADATA_KEY: &str = "idiolect";
 
@@ -62,11 +64,31 @@ pub enum TokenScheme {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(super) enum ModelHeader {
-    Lstm {
-        embedding: usize,
-        hidden: Vec<usize>,
-        unknown: f64,
+    Lstm(NetworkHeader),
+    Window {
+        inputs: usize,
+        #[serde(flatten)]
+        network: NetworkHeader,
     },
+}
+
+/// An LSTM network and its probability of an unknown call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct NetworkHeader {
+    /// Width of the embedding; none for one-hot input.
+    pub(super) embedding: Option<usize>,
+    pub(super) hidden: Vec<usize>,
+    pub(super) unknown: f64,
+}
+
+impl ModelHeader {
+    /// The oldest reader that knows this model.
+    pub(super) fn min_reader(&self) -> u32 {
+        match self {
+            ModelHeader::Lstm(network) if network.embedding.is_some() => FIRST_READER,
+            _ => FORMAT,
+        }
+    }
 }
 
 /// How a verdict is reached.
@@ -119,7 +141,7 @@ pub struct Provenance {
     /// Streams each call was seen in, of the part that trained.
     pub seen_in_streams: BTreeMap<String, usize>,
     /// How each epoch went.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<EpochReport>,
 }
 

@@ -121,7 +121,7 @@ fn what_finds_no_room_is_counted() {
     let vocabulary = Vocabulary::of_calls(["a", "b"]);
     let architecture = Architecture {
         vocab: vocabulary.len(),
-        embedding: 4,
+        embedding: Some(4),
         hidden: vec![4],
     };
     let model = LstmModel::new(Weights::init(&architecture, 1).unwrap(), 0.01);
@@ -147,7 +147,7 @@ fn modelled_is_the_mean_of_predictions() {
     let vocabulary = Vocabulary::of_calls(["a", "b", "c"]);
     let architecture = Architecture {
         vocab: vocabulary.len(),
-        embedding: 6,
+        embedding: Some(6),
         hidden: vec![6],
     };
     let model = LstmModel::new(Weights::init(&architecture, 5).unwrap(), 0.1);

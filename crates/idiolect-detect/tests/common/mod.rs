@@ -5,8 +5,10 @@
 use std::ops::ControlFlow;
 
 use idiolect_detect::split::Policy;
-use idiolect_detect::{Augmentation, FitConfig, FitOutcome, SignalKind, Stream, Streams, fit};
-use idiolect_nn::{Rng, TrainConfig};
+use idiolect_detect::{
+    Augmentation, FitConfig, FitOutcome, Network, SignalKind, Stream, Streams, fit,
+};
+use idiolect_nn::{Init, Rng, TrainConfig};
 use idiolect_trace::StartKind;
 
 /// Streams that open, read a few times and close, over and over, as two programs do.
@@ -45,8 +47,12 @@ pub fn push(streams: &mut Streams, start: StartKind, calls: &[&str]) {
 /// A small network that is trained in a moment.
 pub fn config() -> FitConfig {
     FitConfig {
-        embedding: 12,
-        hidden: vec![16],
+        network: Network {
+            embedding: Some(12),
+            hidden: vec![16],
+            init: Init::Usual,
+        },
+        windows: None,
         train: TrainConfig {
             epochs: 6,
             batch: 8,

@@ -8,10 +8,12 @@ mod avx2;
 pub(crate) mod cell;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;
+pub(crate) mod loss;
 pub(crate) mod math;
 pub(crate) mod panel;
 mod plain;
 pub(crate) mod softmax;
+pub(crate) mod step;
 
 use plain::Plain;
 

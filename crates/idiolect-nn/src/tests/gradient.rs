@@ -3,7 +3,7 @@
 use super::reference::Reference;
 use super::{assert_close, learn_chunks};
 use crate::kernel::Level;
-use crate::{Architecture, Corpus, Dropout, IGNORE, Rng, Scorer, Weights};
+use crate::{Architecture, Corpus, Dropout, IGNORE, Objective, Rng, Scorer, TrainConfig, Weights};
 
 /// Sequences in which some targets are to be ignored.
 struct Sequences(Vec<(Vec<u32>, Vec<u32>)>);
@@ -39,7 +39,7 @@ fn sequences(lengths: &[usize], vocab: usize) -> Sequences {
     Sequences(sequences)
 }
 
-fn weights(vocab: usize, embedding: usize, hidden: &[usize]) -> Weights {
+fn weights(vocab: usize, embedding: Option<usize>, hidden: &[usize]) -> Weights {
     let hidden = hidden.to_vec();
     let architecture = Architecture {
         vocab,
@@ -49,18 +49,38 @@ fn weights(vocab: usize, embedding: usize, hidden: &[usize]) -> Weights {
     Weights::init(&architecture, 21).unwrap()
 }
 
+fn config(batch: usize, bptt: usize) -> TrainConfig {
+    TrainConfig {
+        batch,
+        bptt,
+        ..TrainConfig::default()
+    }
+}
+
+/// By cross-entropy, with some targets ignored.
+fn check(
+    vocab: usize,
+    embedding: impl Into<Option<usize>>,
+    hidden: &[usize],
+    lengths: &[usize],
+    steps: usize,
+) {
+    let weights = weights(vocab, embedding.into(), hidden);
+    let corpus = sequences(lengths, vocab);
+    check_corpus(&weights, &corpus, &config(lengths.len(), steps));
+}
+
 /// One lane a sequence, so the reference is easily written: each reads its sequence chunk by chunk, with
 /// the state carried and no gradient flowing from one chunk to the one before.
-fn check(vocab: usize, embedding: usize, hidden: &[usize], lengths: &[usize], steps: usize) {
-    let weights = weights(vocab, embedding, hidden);
-    let corpus = sequences(lengths, vocab);
-    let [learned, plain] = [Level::detect(), Level::plain()].map(|level| {
-        let lanes = lengths.len();
-        learn_chunks(&weights, &corpus, lanes, steps, Dropout::default(), level)
-    });
-    let reference = Reference::new(&weights);
-    let mut states = vec![reference.state(); lengths.len()];
-    assert_eq!(learned.len(), lengths.iter().max().unwrap().div_ceil(steps));
+fn check_corpus(weights: &Weights, corpus: &Sequences, config: &TrainConfig) {
+    let (steps, objective) = (config.bptt, config.objective);
+    assert_eq!(config.batch, corpus.len());
+    let [learned, plain] =
+        [Level::detect(), Level::plain()].map(|level| learn_chunks(weights, corpus, config, level));
+    let reference = Reference::new(weights);
+    let mut states = vec![reference.state(); corpus.len()];
+    let longest = corpus.0.iter().map(|(inputs, _)| inputs.len()).max();
+    assert_eq!(learned.len(), longest.unwrap().div_ceil(steps));
     for (chunk, (learned, plain)) in learned.iter().zip(&plain).enumerate() {
         let part = |tokens: &[u32]| {
             let from = (chunk * steps).min(tokens.len());
@@ -71,11 +91,12 @@ fn check(vocab: usize, embedding: usize, hidden: &[usize], lengths: &[usize], st
             .iter()
             .flat_map(|(_, t)| t)
             .filter(|&&t| t != IGNORE)
-            .count() as f64;
+            .count()
+            .max(1) as f64;
         let loss = |reference: &Reference| {
             let of = parts.iter().zip(&states);
             let sum: f64 = of
-                .map(|((i, t), s)| reference.loss(&mut s.clone(), i, t))
+                .map(|((i, t), s)| reference.loss(objective, &mut s.clone(), i, t))
                 .sum();
             sum / count
         };
@@ -87,7 +108,7 @@ fn check(vocab: usize, embedding: usize, hidden: &[usize], lengths: &[usize], st
             }
         }
         for ((inputs, targets), state) in parts.iter().zip(&mut states) {
-            reference.loss(state, inputs, targets);
+            reference.loss(objective, state, inputs, targets);
         }
     }
 }
@@ -118,15 +139,78 @@ fn one_lane() {
 }
 
 #[test]
+fn one_hot_input() {
+    check(7, None, &[5, 9, 4], &[10, 7, 7], 5);
+    check(40, None, &[6], &[9, 4, 1], 4);
+}
+
+/// Windows as the original has them: only the last call of each is a target.
+fn windows(count: usize, length: usize, vocab: usize) -> Sequences {
+    let mut windows = sequences(&vec![length; count], vocab);
+    for (_, targets) in &mut windows.0 {
+        targets[..length - 1].fill(IGNORE);
+        targets[length - 1] %= vocab as u32;
+    }
+    windows
+}
+
+#[test]
+fn windows_with_each_objective() {
+    for objective in [
+        Objective::CrossEntropy,
+        Objective::MeanSquared,
+        Objective::UnnormalisedCrossEntropy,
+    ] {
+        let mut weights = weights(11, None, &[5, 9, 4]);
+        if objective == Objective::UnnormalisedCrossEntropy {
+            weights = with_output_bias(&weights, |token| 0.5 + 0.25 * token as f32);
+        }
+        let config = TrainConfig {
+            objective,
+            ..config(10, 6)
+        };
+        check_corpus(&weights, &windows(10, 6, 11), &config);
+        let mut early = sequences(&[6; 10], 11);
+        for (_, targets) in &mut early.0 {
+            targets[3..].fill(IGNORE);
+        }
+        // Chunks without a target, before and after one with, and every row a target.
+        let config = TrainConfig { bptt: 3, ..config };
+        check_corpus(&weights, &early, &config);
+        check_corpus(&weights, &windows(10, 6, 11), &config);
+        let mut all = sequences(&[6; 10], 11);
+        for (inputs, targets) in &mut all.0 {
+            targets.clone_from(inputs);
+        }
+        check_corpus(&weights, &all, &config);
+    }
+}
+
+fn with_output_bias(weights: &Weights, bias: impl Fn(usize) -> f32) -> Weights {
+    let tensors = weights.tensors().map(|(name, shape, data)| {
+        let data = match name {
+            "output.bias" => (0..data.len()).map(&bias).collect(),
+            _ => data.to_vec(),
+        };
+        (name.to_owned(), shape.to_vec(), data)
+    });
+    Weights::from_tensors(weights.architecture(), tensors).unwrap()
+}
+
+#[test]
 fn dropout_with_its_masks_held_fixed() {
     let dropout = Dropout {
         embedding: 0.25,
         between: 0.375,
         output: 0.5,
     };
-    let weights = weights(7, 5, &[6, 9]);
+    let weights = weights(7, Some(5), &[6, 9]);
     let corpus = sequences(&[10], 7);
-    let learned = learn_chunks(&weights, &corpus, 1, 10, dropout, Level::detect());
+    let config = TrainConfig {
+        dropout,
+        ..config(1, 10)
+    };
+    let learned = learn_chunks(&weights, &corpus, &config, Level::detect());
     let [learned] = learned.as_slice() else {
         panic!("one chunk")
     };
@@ -160,8 +244,13 @@ fn dropout_with_its_masks_held_fixed() {
 
 #[test]
 fn the_scorer_agrees_with_the_reference() {
-    for hidden in [vec![64], vec![20, 33], vec![3]] {
-        let weights = weights(50, 16, &hidden);
+    for (embedding, hidden) in [
+        (Some(16), vec![64]),
+        (Some(16), vec![20, 33]),
+        (Some(16), vec![3]),
+        (None, vec![20, 33]),
+    ] {
+        let weights = weights(50, embedding, &hidden);
         let reference = Reference::new(&weights);
         let scorer = Scorer::new(&weights);
         let (mut theirs, mut ours) = (reference.state(), scorer.state());
@@ -172,6 +261,15 @@ fn the_scorer_agrees_with_the_reference() {
             let expected = reference.step(&mut theirs, token, &[]);
             scorer.advance(&mut ours, token);
             scorer.log_probs(&ours, &mut log_probs);
+            for (layer, (h, c)) in theirs.iter().enumerate() {
+                for (ours, theirs) in [(ours.hidden(layer), h), (ours.cell(layer), c)] {
+                    assert_eq!(ours.len(), theirs.len());
+                    let pairs = ours.iter().zip(theirs);
+                    assert!(
+                        pairs.fold(0.0, |m: f64, (a, b)| m.max((f64::from(*a) - b).abs())) < 1e-4
+                    );
+                }
+            }
             for (token, (a, b)) in log_probs.iter().zip(&expected).enumerate() {
                 assert!((f64::from(*a) - b).abs() < 1e-4);
                 let one = f64::from(scorer.log_prob(&ours, token as u32));
@@ -183,7 +281,7 @@ fn the_scorer_agrees_with_the_reference() {
 
 #[test]
 fn the_scorer_agrees_with_what_training_measures() {
-    let weights = weights(30, 12, &[24, 16]);
+    let weights = weights(30, Some(12), &[24, 16]);
     let streams: Vec<Vec<u32>> = sequences(&[300, 120, 7, 45], 30)
         .0
         .into_iter()

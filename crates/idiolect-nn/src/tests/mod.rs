@@ -1,13 +1,14 @@
-//! Tests that need to see inside: the kernels against a plain reference and against PyTorch.
+//! Tests that need to see inside: the kernels against a plain reference, PyTorch and Keras.
 
 mod gradient;
 mod parity;
+mod parity_window;
 mod reference;
 
 use crate::kernel::Level;
 use crate::layout::Layout;
 use crate::train::inside::{Engine, Feeder};
-use crate::{Corpus, Dropout, Weights};
+use crate::{Corpus, TrainConfig, Weights};
 
 /// Loss and gradient of each chunk of a pass over a corpus in its own order, the weights staying as they
 /// are.
@@ -21,20 +22,18 @@ struct Learned {
 fn learn_chunks(
     weights: &Weights,
     corpus: &dyn Corpus,
-    lanes: usize,
-    steps: usize,
-    dropout: Dropout,
+    config: &TrainConfig,
     level: Level,
 ) -> Vec<Learned> {
     let architecture = weights.architecture();
     let layout = Layout::new(architecture);
     let flat = layout.flatten(weights);
-    let mut engine = Engine::learning(layout, lanes, steps, dropout);
+    let mut engine = Engine::learning(layout, config);
     engine.level = level;
     let order = (0..corpus.len() as u32).collect();
     let mut feeder = Feeder::new(corpus, order, [1, 2], architecture.vocab);
     let mut learned = Vec::new();
-    while let Some(targets) = feeder.feed(&mut engine.shards, steps).unwrap() {
+    while let Some(targets) = feeder.feed(&mut engine.shards, config.bptt).unwrap() {
         engine.prepare(&flat);
         let tally = engine.learn(&flat, targets, [3, 4, 5, learned.len() as u64]);
         assert_eq!(tally.targets, targets);

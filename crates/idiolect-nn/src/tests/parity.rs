@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{assert_close, learn_chunks};
 use crate::kernel::Level;
-use crate::{Architecture, Dropout, Optimiser, Schedule, Scorer, TrainConfig, Trainer, Weights};
+use crate::{Architecture, Optimiser, Schedule, Scorer, TrainConfig, Trainer, Weights};
 
 type Tensors = BTreeMap<String, Vec<f64>>;
 
@@ -46,7 +46,7 @@ fn vectors() -> (Vectors, Weights) {
     let vectors: Vectors = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let architecture = Architecture {
         vocab: vectors.vocab,
-        embedding: vectors.embedding,
+        embedding: Some(vectors.embedding),
         hidden: vectors.hidden.clone(),
     };
     let tensors = architecture
@@ -96,9 +96,11 @@ fn losses_and_gradients() {
     let learned = learn_chunks(
         &weights,
         &vectors.streams,
-        lanes,
-        vectors.bptt,
-        Dropout::default(),
+        &TrainConfig {
+            batch: lanes,
+            bptt: vectors.bptt,
+            ..TrainConfig::default()
+        },
         Level::detect(),
     );
     assert_eq!(learned.len(), vectors.chunks.len());

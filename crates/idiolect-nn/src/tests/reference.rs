@@ -1,7 +1,7 @@
 //! A plain, slow LSTM language model in f64, written from the equations and sharing no code with the
 //! crate: what the kernels are held against.
 
-use crate::{Architecture, IGNORE, Weights};
+use crate::{Architecture, IGNORE, Objective, Weights};
 
 /// Weights as f64 tensors in the order of `Architecture::tensor_shapes`.
 #[derive(Clone, Debug)]
@@ -33,11 +33,20 @@ impl Reference {
         widths.map(|&h| (vec![0.0; h], vec![0.0; h])).collect()
     }
 
-    /// One step; returns ln p of every token to come. `masks` multiply what goes into each layer and into
-    /// the output; empty ones multiply by 1.
+    /// One step; returns ln p of every token to come.
     pub(crate) fn step(&self, state: &mut State, token: u32, masks: &[&[f32]]) -> Vec<f64> {
+        let logits = self.outputs(state, token, masks);
+        let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log_sum = top + logits.iter().map(|l| (l - top).exp()).sum::<f64>().ln();
+        logits.iter().map(|l| l - log_sum).collect()
+    }
+
+    /// One step; returns the outputs before the softmax. `masks` multiply what goes into each layer and into
+    /// the output; empty ones multiply by 1.
+    pub(crate) fn outputs(&self, state: &mut State, token: u32, masks: &[&[f32]]) -> Vec<f64> {
         let arch = &self.architecture;
-        let e = arch.embedding;
+        // Tensors before those of the layers: the embedding, if there is one.
+        let before = usize::from(arch.embedding.is_some());
         let mask = |x: &mut Vec<f64>, site: usize| {
             if let Some(mask) = masks.get(site).filter(|mask| !mask.is_empty()) {
                 x.iter_mut()
@@ -45,12 +54,20 @@ impl Reference {
                     .for_each(|(x, &m)| *x *= f64::from(m));
             }
         };
-        let mut x = self.tensors[0][token as usize * e..][..e].to_vec();
+        let token = token as usize;
+        let mut x = match arch.embedding {
+            Some(e) => self.tensors[0][token * e..][..e].to_vec(),
+            None => {
+                let mut one_hot = vec![0.0; arch.vocab];
+                one_hot[token] = 1.0;
+                one_hot
+            }
+        };
         for (layer, &hidden) in arch.hidden.iter().enumerate() {
             mask(&mut x, layer);
-            let weight_ih = &self.tensors[1 + 3 * layer];
-            let weight_hh = &self.tensors[2 + 3 * layer];
-            let bias = &self.tensors[3 + 3 * layer];
+            let weight_ih = &self.tensors[before + 3 * layer];
+            let weight_hh = &self.tensors[before + 1 + 3 * layer];
+            let bias = &self.tensors[before + 2 + 3 * layer];
             let (h, c) = &mut state[layer];
             let sums: Vec<f64> = (0..4 * hidden)
                 .map(|row| {
@@ -77,26 +94,29 @@ impl Reference {
         let [.., weight, bias] = self.tensors.as_slice() else {
             unreachable!()
         };
-        let logits: Vec<f64> = (0..arch.vocab)
+        (0..arch.vocab)
             .map(|row| {
                 bias[row]
                     + (0..x.len())
                         .map(|k| weight[row * x.len() + k] * x[k])
                         .sum::<f64>()
             })
-            .collect();
-        let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let log_sum = top + logits.iter().map(|l| (l - top).exp()).sum::<f64>().ln();
-        logits.iter().map(|l| l - log_sum).collect()
+            .collect()
     }
 
-    /// Sum of -ln p over the targets of a stretch of a sequence, from a state that moves on.
-    pub(crate) fn loss(&self, state: &mut State, inputs: &[u32], targets: &[u32]) -> f64 {
+    /// Sum of the losses over the targets of a stretch of a sequence, from a state that moves on.
+    pub(crate) fn loss(
+        &self,
+        objective: Objective,
+        state: &mut State,
+        inputs: &[u32],
+        targets: &[u32],
+    ) -> f64 {
         let mut sum = 0.0;
         for (&input, &target) in inputs.iter().zip(targets) {
-            let log_probs = self.step(state, input, &[]);
+            let outputs = self.outputs(state, input, &[]);
             if target != IGNORE {
-                sum -= log_probs[target as usize];
+                sum += loss_of(objective, &outputs, target as usize);
             }
         }
         sum
@@ -121,5 +141,24 @@ impl Reference {
             gradient.push(slopes.collect());
         }
         gradient
+    }
+}
+
+/// The loss of one row of outputs, written as Keras defines it.
+pub(crate) fn loss_of(objective: Objective, outputs: &[f64], target: usize) -> f64 {
+    let total: f64 = outputs.iter().map(|z| z.exp()).sum();
+    match objective {
+        Objective::CrossEntropy => total.ln() - outputs[target],
+        Objective::MeanSquared => {
+            let errors = outputs.iter().enumerate().map(|(token, z)| {
+                let hit = f64::from(u8::from(token == target));
+                (hit - z.exp() / total).powi(2)
+            });
+            errors.sum::<f64>() / outputs.len() as f64
+        }
+        Objective::UnnormalisedCrossEntropy => {
+            let share = outputs[target] / outputs.iter().sum::<f64>();
+            -share.clamp(1e-7, 1.0 - 1e-7).ln()
+        }
     }
 }

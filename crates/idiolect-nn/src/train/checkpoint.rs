@@ -1,8 +1,10 @@
 //! A training between two epochs, to be kept and resumed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::config::{ConfigError, TrainConfig};
+use super::config::{ConfigError, OptimiserKind, TrainConfig};
 use super::optimiser::Moments;
 use super::report::{EpochReport, TrainError};
 use super::trainer::{Course, Trainer};
@@ -10,8 +12,9 @@ use crate::{Architecture, ArchitectureError, Weights, WeightsError};
 
 /// A training between two epochs: what is small as serialisable metadata, what is large as named tensors.
 ///
-/// The tensors are those of [`Weights`](crate::Weights) under the prefixes `weights.`, `adam.mean.`,
-/// `adam.square.` and, after the first epoch, `best.`.
+/// The tensors are those of [`Weights`](crate::Weights) under the prefixes `weights.`, those that the
+/// optimiser keeps (`adam.mean.` and `adam.square.`, `rmsprop.square.`, or none) and, after the first
+/// epoch, `best.`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Everything but the tensors.
@@ -101,8 +104,15 @@ impl Trainer {
             }));
         };
         add(WEIGHTS, &self.weights);
-        add(MEAN, &self.moments.mean);
-        add(SQUARE, &self.moments.square);
+        let kept = kept(self.config.optimiser.kind);
+        for (prefix, moments) in [
+            (kept.mean, &self.moments.mean),
+            (kept.square, &self.moments.square),
+        ] {
+            if let Some(prefix) = prefix {
+                add(prefix, moments);
+            }
+        }
         if let Some(best) = &self.best {
             add(BEST, best);
         }
@@ -134,45 +144,52 @@ impl Trainer {
         let Checkpoint { metadata, tensors } = checkpoint;
         check(&metadata)?;
         let architecture = &metadata.architecture;
-        let mut parts = PARTS.map(|_| Vec::new());
+        let kept = kept(metadata.config.optimiser.kind);
+        let mut sets = Sets::default();
         for (name, shape, data) in tensors {
-            let part = PARTS.iter().position(|prefix| name.starts_with(prefix));
-            let Some(part) = part else {
+            let prefixes = [Some(WEIGHTS), kept.mean, kept.square, Some(BEST)];
+            let prefix = prefixes.into_iter().flatten();
+            let Some((prefix, rest)) = prefix
+                .filter_map(|prefix| Some((prefix, name.strip_prefix(prefix)?)))
+                .next()
+            else {
                 return Err(CheckpointError::Unknown(name.chars().take(64).collect()));
             };
-            parts[part].push((name[PARTS[part].len()..].to_owned(), shape, data));
+            let set = sets.entry(prefix).or_default();
+            set.push((rest.to_owned(), shape, data));
         }
-        let has_best = !parts[3].is_empty();
-        if has_best != metadata.best_epoch.is_some() {
+        if sets.contains_key(BEST) != metadata.best_epoch.is_some() {
             return Err(CheckpointError::Inconsistent(
                 "best epoch without its weights, or the reverse",
             ));
         }
-        let mut sets = Vec::new();
-        for (part, tensors) in PARTS.into_iter().zip(parts) {
-            if part == BEST && !has_best {
-                continue;
-            }
-            let set = Weights::from_tensors(architecture, tensors);
-            sets.push(set.map_err(|error| CheckpointError::Tensors { part, error })?);
-        }
+        let mut set = |part: &'static str| {
+            let tensors = sets.remove(part).unwrap_or_default();
+            Weights::from_tensors(architecture, tensors)
+                .map_err(|error| CheckpointError::Tensors { part, error })
+        };
+        let weights = set(WEIGHTS)?;
+        let mean = kept.mean.map(&mut set).transpose()?;
+        let square = kept.square.map(&mut set).transpose()?;
+        let best = metadata.best_epoch.map(|_| set(BEST)).transpose()?;
         let mut trainer =
-            Trainer::new(&sets[0], metadata.config, threads).map_err(|e| match e {
+            Trainer::new(&weights, metadata.config, threads).map_err(|e| match e {
                 TrainError::Config(error) => CheckpointError::Config(error),
                 TrainError::Architecture(error) => CheckpointError::Architecture(error),
                 other => CheckpointError::Threads(other.to_string()),
             })?;
         let layout = &trainer.engine.layout;
+        let flat = |set: Option<Weights>| set.map(|set| layout.flatten(&set));
         trainer.moments = Moments {
-            mean: layout.flatten(&sets[1]),
-            square: layout.flatten(&sets[2]),
+            mean: flat(mean).unwrap_or_default(),
+            square: flat(square).unwrap_or_default(),
             steps: metadata.steps,
         };
         if trainer.moments.square.iter().any(|&x| x < 0.0) {
             return Err(CheckpointError::Inconsistent("a mean of squares below 0"));
         }
         trainer.boundary.1 = trainer.moments.clone();
-        trainer.best = sets.get(3).map(|best| layout.flatten(best));
+        trainer.best = flat(best);
         trainer.course = Course {
             plateau: metadata.plateau,
             plateau_waited: metadata.plateau_waited,
@@ -187,17 +204,32 @@ impl Trainer {
 }
 
 const WEIGHTS: &str = "weights.";
-const MEAN: &str = "adam.mean.";
-const SQUARE: &str = "adam.square.";
 const BEST: &str = "best.";
-const PARTS: [&str; 4] = [WEIGHTS, MEAN, SQUARE, BEST];
+
+/// Tensors under each prefix.
+type Sets = BTreeMap<&'static str, Vec<(String, Vec<usize>, Vec<f32>)>>;
+
+/// Prefixes of what an optimiser keeps: of the running mean of the gradient and of that of its square.
+struct Kept {
+    mean: Option<&'static str>,
+    square: Option<&'static str>,
+}
+
+fn kept(kind: OptimiserKind) -> Kept {
+    let (mean, square) = match kind {
+        OptimiserKind::Adam | OptimiserKind::AdamW => (Some("adam.mean."), Some("adam.square.")),
+        OptimiserKind::RmsProp | OptimiserKind::RmsPropOuter => (None, Some("rmsprop.square.")),
+        OptimiserKind::Sgd => (None, None),
+    };
+    Kept { mean, square }
+}
 
 fn check(metadata: &CheckpointMetadata) -> Result<(), CheckpointError> {
     if metadata.format != CheckpointMetadata::FORMAT {
         return Err(CheckpointError::Format(metadata.format));
     }
     metadata.architecture.validate()?;
-    metadata.config.validate()?;
+    metadata.config.validate_for(&metadata.architecture)?;
     let wrong = |what| Err(CheckpointError::Inconsistent(what));
     if metadata.history.len() != metadata.epochs_done {
         return wrong("not as many reports as epochs");

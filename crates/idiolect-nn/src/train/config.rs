@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Architecture;
+
 /// How to train. Everything that the result depends on, besides the first weights and the data.
 ///
 /// It is kept in checkpoints. A JSON number of up to 15 significant digits is read back exactly; one with
@@ -16,6 +18,9 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Steps of a chunk: how far gradients flow back. The state is carried from chunk to chunk.
     pub bptt: usize,
+    /// What is to be made small; cross-entropy where it is not said, as in old checkpoints.
+    #[serde(default)]
+    pub objective: Objective,
     /// How weights follow gradients.
     pub optimiser: Optimiser,
     /// How the learning rate changes.
@@ -36,6 +41,7 @@ impl Default for TrainConfig {
             epochs: 20,
             batch: 16,
             bptt: 100,
+            objective: Objective::CrossEntropy,
             optimiser: Optimiser::adam(4e-3),
             schedule: Schedule::Cosine { floor: 0.0 },
             clip_norm: Some(5.0),
@@ -46,6 +52,25 @@ impl Default for TrainConfig {
     }
 }
 
+/// What a training makes small: the mean over the targets of one of these. It is also what the losses
+/// that a training reports are in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// -ln of the softmax's probability of the target, in nats.
+    #[default]
+    CrossEntropy,
+    /// The mean, over the V tokens, of the square of the softmax's probability less 1 for the target and
+    /// less 0 for the others: Keras' `mean_squared_error` on a one-hot target.
+    MeanSquared,
+    /// What Keras' `categorical_crossentropy` makes of outputs without a softmax: they are divided by
+    /// their sum as if they were probabilities, the target's share is kept within 1e-7 and 1 - 1e-7, and
+    /// the loss is -ln of that, in nats, without a gradient where it was clipped. Outputs below 0 make it
+    /// all but useless; it is here to show what that mistake comes to. Weights learned by it are those of
+    /// no softmax, so probabilities by a [`Scorer`](crate::Scorer) mean nothing.
+    UnnormalisedCrossEntropy,
+}
+
 /// How weights follow gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,13 +79,14 @@ pub struct Optimiser {
     pub kind: OptimiserKind,
     /// Step size before the schedule.
     pub learning_rate: f64,
-    /// Decay of the running mean of the gradient.
+    /// Decay of the running mean of the gradient: Adam and AdamW.
     pub beta1: f64,
-    /// Decay of the running mean of its square.
+    /// Decay of the running mean of its square: Adam, AdamW, and RMSprop, where it is called rho.
     pub beta2: f64,
-    /// Added to the root of that.
+    /// Added to the root of that, or (RMSprop) to that under the root.
     pub epsilon: f64,
-    /// Weight decay, on all weights alike.
+    /// Weight decay, on all weights alike; AdamW's shrinks the weights, the others' is added to the
+    /// gradient.
     pub weight_decay: f64,
 }
 
@@ -85,6 +111,35 @@ impl Optimiser {
             ..Optimiser::adam(learning_rate)
         }
     }
+
+    /// RMSprop with Keras' defaults, but for the learning rate (Keras' is 0.001).
+    pub fn rms_prop(learning_rate: f64) -> Self {
+        Optimiser {
+            kind: OptimiserKind::RmsProp,
+            beta1: 0.0,
+            beta2: 0.9,
+            epsilon: 1e-7,
+            ..Optimiser::adam(learning_rate)
+        }
+    }
+
+    /// RMSprop with Keras 2's defaults, which were those of 2017.
+    pub fn rms_prop_outer(learning_rate: f64) -> Self {
+        Optimiser {
+            kind: OptimiserKind::RmsPropOuter,
+            ..Optimiser::rms_prop(learning_rate)
+        }
+    }
+
+    /// Stochastic gradient descent without momentum. (Keras' learning rate is 0.01 by default.)
+    pub fn sgd(learning_rate: f64) -> Self {
+        Optimiser {
+            kind: OptimiserKind::Sgd,
+            beta1: 0.0,
+            beta2: 0.0,
+            ..Optimiser::adam(learning_rate)
+        }
+    }
 }
 
 /// The optimisers.
@@ -95,6 +150,15 @@ pub enum OptimiserKind {
     Adam,
     /// Loshchilov and Hutter 2019; weight decay shrinks the weights directly.
     AdamW,
+    /// Tieleman and Hinton 2012, as Keras 3 writes it: the gradient over sqrt(v + epsilon), v the running
+    /// mean of its square. PyTorch and Keras 2 divide by sqrt(v) + epsilon: there a gradient far below
+    /// 3e-4, the root of Keras' epsilon, still makes a whole step; here it makes a small one.
+    RmsProp,
+    /// The same as Keras 2 and PyTorch write it: the gradient over sqrt(v) + epsilon.
+    #[serde(rename = "rmsprop_outer")]
+    RmsPropOuter,
+    /// Stochastic gradient descent: the gradient times the learning rate.
+    Sgd,
 }
 
 /// How the learning rate changes.
@@ -127,7 +191,7 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {
-    /// After the embedding.
+    /// After the embedding; 0 with one-hot input, which has none.
     pub embedding: f64,
     /// Between layers.
     pub between: f64,
@@ -187,6 +251,20 @@ impl TrainConfig {
         decay("dropout after the embedding", self.dropout.embedding)?;
         decay("dropout between layers", self.dropout.between)?;
         decay("dropout before the output", self.dropout.output)
+    }
+
+    /// Checks that the settings go with the network, too.
+    pub(crate) fn validate_for(&self, architecture: &Architecture) -> Result<(), ConfigError> {
+        self.validate()?;
+        let dropped = self.dropout.embedding;
+        if architecture.embedding.is_none() && dropped != 0.0 {
+            return Err(ConfigError {
+                field: "dropout after the embedding",
+                value: dropped,
+                range: "0 with one-hot input, which has no embedding to drop from",
+            });
+        }
+        Ok(())
     }
 
     /// The learning rate when `done` (0 to 1) of the whole training is done; `plateau` is what the plateau
@@ -254,6 +332,32 @@ mod tests {
     }
 
     #[test]
+    fn one_hot_input_has_no_embedding_to_drop_from() {
+        let mut config = TrainConfig {
+            dropout: Dropout {
+                embedding: 0.2,
+                ..Dropout::default()
+            },
+            ..TrainConfig::default()
+        };
+        let mut architecture = Architecture {
+            vocab: 9,
+            embedding: Some(4),
+            hidden: vec![5],
+        };
+        assert_eq!(config.validate_for(&architecture), Ok(()));
+        architecture.embedding = None;
+        let error = config.validate_for(&architecture).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "training setting dropout after the embedding is 0.2: it must be 0 with one-hot input, which \
+             has no embedding to drop from"
+        );
+        config.dropout.embedding = 0.0;
+        assert_eq!(config.validate_for(&architecture), Ok(()));
+    }
+
+    #[test]
     fn the_cosine_falls_from_the_rate_to_the_floor() {
         let config = TrainConfig {
             schedule: Schedule::Cosine { floor: 0.1 },
@@ -268,6 +372,27 @@ mod tests {
 
     #[test]
     fn a_config_reads_back_from_json() {
+        let base = TrainConfig::default();
+        for (objective, optimiser) in [
+            (
+                Objective::UnnormalisedCrossEntropy,
+                Optimiser::rms_prop(1e-3),
+            ),
+            (Objective::MeanSquared, Optimiser::sgd(0.01)),
+        ] {
+            let config = TrainConfig {
+                objective,
+                optimiser,
+                ..base.clone()
+            };
+            let json = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
+        }
+        // A checkpoint from before there was a choice.
+        let mut old = serde_json::to_value(&base).unwrap();
+        old.as_object_mut().unwrap().remove("objective");
+        assert_eq!(serde_json::from_value::<TrainConfig>(old).unwrap(), base);
+
         let config = TrainConfig {
             schedule: Schedule::Plateau {
                 factor: 0.3,

@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 
+use super::config::Objective;
 use super::corpus::Corpus;
 use super::engine::Engine;
 use super::lanes::{Feeder, clear};
 use super::report::TrainError;
 use super::trainer::thread_pool;
 use crate::Weights;
-use crate::kernel::softmax::Tally;
+use crate::kernel::loss::Tally;
 use crate::layout::Layout;
 
 /// Lanes and steps of a chunk when measuring. The result does not depend on them but for rounding.
@@ -21,7 +22,7 @@ const STEPS: usize = 64;
 /// How well weights predict a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Mean of -ln p over all targets, in nats.
+    /// Mean of the loss over all targets: of -ln p, in nats, or of what else the objective is.
     #[serde(with = "super::checkpoint::exact")]
     pub mean_loss: f64,
     /// Share of the targets than which no token was more probable.
@@ -42,8 +43,8 @@ impl Evaluation {
     }
 }
 
-/// Measures weights on a corpus, each sequence from a cleared state. `threads` 0 means all cores; `seed`
-/// is what the corpus draws from, if it draws at all.
+/// Measures the cross-entropy of weights on a corpus, in nats, each sequence from a cleared state.
+/// `threads` 0 means all cores; `seed` is what the corpus draws from, if it draws at all.
 ///
 /// A corpus without targets has a mean loss of 0 over 0 targets.
 pub fn mean_loss(
@@ -52,9 +53,20 @@ pub fn mean_loss(
     seed: u64,
     threads: usize,
 ) -> Result<Evaluation, TrainError> {
+    mean_objective(weights, corpus, Objective::CrossEntropy, seed, threads)
+}
+
+/// The same of another objective.
+pub fn mean_objective(
+    weights: &Weights,
+    corpus: &dyn Corpus,
+    objective: Objective,
+    seed: u64,
+    threads: usize,
+) -> Result<Evaluation, TrainError> {
     let layout = Layout::new(weights.architecture());
     let flat = layout.flatten(weights);
-    let mut engine = engine(layout);
+    let mut engine = engine(layout, objective);
     let pool = thread_pool(threads)?;
     let mut go_on = |_: Tally| ControlFlow::Continue(());
     let tally = measure(&pool, &mut engine, &flat, corpus, seed, &mut go_on)?;
@@ -62,8 +74,8 @@ pub fn mean_loss(
 }
 
 /// An engine to measure with.
-pub(crate) fn engine(layout: Layout) -> Engine {
-    Engine::measuring(layout, LANES, STEPS)
+pub(crate) fn engine(layout: Layout, objective: Objective) -> Engine {
+    Engine::measuring(layout, LANES, STEPS, objective)
 }
 
 /// Measures with the threads of a pool; `None` if `progress` stopped it. Only the arithmetic enters the

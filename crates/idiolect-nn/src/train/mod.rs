@@ -14,9 +14,11 @@ mod site;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointMetadata};
-pub use config::{ConfigError, Dropout, Optimiser, OptimiserKind, Schedule, TrainConfig};
+pub use config::{
+    ConfigError, Dropout, Objective, Optimiser, OptimiserKind, Schedule, TrainConfig,
+};
 pub use corpus::{Corpus, IGNORE};
-pub use evaluate::{Evaluation, mean_loss};
+pub use evaluate::{Evaluation, mean_loss, mean_objective};
 pub use report::{EpochEnd, EpochReport, Phase, Progress, RunEnd, TrainError};
 pub use trainer::Trainer;
 

@@ -18,7 +18,7 @@ pub struct Progress {
     pub phase: Phase,
     /// Share of the whole training that is done, 0 to 1, by targets.
     pub fraction: f64,
-    /// Mean loss of this phase so far, in nats; 0 before the first target.
+    /// Mean loss of this phase so far, by the training's objective; 0 before the first target.
     pub loss: f64,
     /// Share of the targets so far than which no token was more probable.
     pub accuracy: f64,

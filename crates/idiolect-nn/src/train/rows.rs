@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::corpus::IGNORE;
 use super::lanes::Lane;
 
 /// The rows of a chunk.
@@ -18,6 +19,17 @@ pub(crate) struct Rows {
     /// Token of each row.
     pub(crate) tokens: Vec<u32>,
     /// The token that comes after it.
+    pub(crate) targets: Vec<u32>,
+    /// Rows that have a target, if they are few; else none are picked, and all are put out.
+    pub(crate) picked: Option<Picked>,
+}
+
+/// The rows that the output is computed for.
+#[derive(Debug, Default)]
+pub(crate) struct Picked {
+    /// Which.
+    pub(crate) rows: Vec<usize>,
+    /// The target of each.
     pub(crate) targets: Vec<u32>,
 }
 
@@ -54,6 +66,29 @@ impl Rows {
                 self.targets.push(lane.targets[lane.position + step]);
             }
         }
+        self.pick();
+    }
+
+    /// The target of each row that the output is computed for.
+    pub(crate) fn scored(&self) -> &[u32] {
+        match &self.picked {
+            Some(picked) => &picked.targets,
+            None => &self.targets,
+        }
+    }
+
+    /// Picks the rows with a target if they are at most half of all: with more, copying them together
+    /// costs what it saves.
+    fn pick(&mut self) {
+        let mut picked = self.picked.take().unwrap_or_default();
+        picked.rows.clear();
+        picked.targets.clear();
+        let targets = self.targets.iter().enumerate();
+        for (row, &target) in targets.filter(|&(_, &target)| target != IGNORE) {
+            picked.rows.push(row);
+            picked.targets.push(target);
+        }
+        self.picked = (2 * picked.rows.len() <= self.targets.len()).then_some(picked);
     }
 
     /// Calls `each` for each step in turn.
@@ -120,5 +155,31 @@ mod tests {
                 assert_eq!(forward[1].1, counts[0]..counts[0] + counts[1]);
             }
         }
+    }
+
+    #[test]
+    fn rows_with_a_target_are_picked_where_they_are_few() {
+        let lane = |targets: &[u32]| Lane {
+            inputs: vec![0; targets.len()],
+            targets: targets.to_vec(),
+            ..Lane::default()
+        };
+        let mut rows = Rows::default();
+        // Rows go step by step: 0 and 1 are the lanes' first, 4 is what the longer one has left.
+        rows.arrange(&[lane(&[IGNORE, 5]), lane(&[IGNORE, IGNORE, 7])], 9);
+        let picked = rows.picked.as_ref().unwrap();
+        // The longer lane comes first.
+        assert_eq!(
+            (&picked.rows[..], rows.scored()),
+            (&[3, 4][..], &[5, 7][..])
+        );
+        rows.arrange(&[lane(&[2, IGNORE, 3])], 9);
+        assert!(rows.picked.is_none());
+        assert_eq!(rows.scored(), [2, IGNORE, 3]);
+        rows.arrange(&[lane(&[IGNORE])], 9);
+        assert_eq!(
+            rows.picked.as_ref().map(|picked| picked.rows.len()),
+            Some(0)
+        );
     }
 }

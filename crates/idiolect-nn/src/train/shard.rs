@@ -1,6 +1,7 @@
 //! Some lanes of the batch, with all that is needed to go forward and backward through a chunk of them
 //! apart from the others.
 
+use super::config::Objective;
 use super::engine::{DropoutThresholds, Prepared};
 use super::lanes::Lane;
 use super::rows::{Rows, scaled};
@@ -9,7 +10,7 @@ use crate::Rng;
 use crate::kernel::cell::{BackwardGates, BackwardRecurrent, Forward};
 use crate::kernel::elementwise::{Mask, ScatterAdd, SumRows};
 use crate::kernel::gemm::{Matrix, gemm};
-use crate::kernel::softmax::{CrossEntropy, Tally};
+use crate::kernel::loss::{Loss, Tally};
 use crate::kernel::{Level, padded};
 use crate::layout::{LayerLayout, Layout};
 
@@ -26,6 +27,8 @@ pub(crate) struct Shard {
     /// What goes into layer 0, 1 ..., and into the output: where it has been gathered or dropped from.
     sites: Vec<Site>,
     logits: Vec<f32>,
+    /// [picked rows, W]: gradient of what the output reads, where it reads only some rows.
+    picked_dh: Vec<f32>,
     /// Gradient of all weights; of those that the table stands for, nothing.
     pub(crate) gradient: Vec<f32>,
     /// Gradient of the table, if there is one.
@@ -65,8 +68,21 @@ pub(crate) struct Chunk<'a> {
     pub(crate) prepared: &'a Prepared,
     /// Most steps.
     pub(crate) steps: usize,
+    /// What the loss is.
+    pub(crate) objective: Objective,
     /// What to learn; without it only the loss is computed.
     pub(crate) learn: Option<Learn>,
+}
+
+impl<'a> Chunk<'a> {
+    /// [V, 4W]: the input's part of the first layer's gates for each token, without the bias: the weights
+    /// themselves with one-hot input, else the table, if there is one.
+    fn table(&self) -> Option<&'a [f32]> {
+        match (self.layout.embedding_width, self.layout.layers.first()) {
+            (None, Some(first)) => Some(&self.weights[first.weight_ih.clone()]),
+            _ => self.prepared.table(),
+        }
+    }
 }
 
 /// What learning needs besides.
@@ -94,6 +110,7 @@ impl Shard {
             layers: layers.collect(),
             sites: (0..=layout.layers.len()).map(|_| Site::default()).collect(),
             logits: Vec::new(),
+            picked_dh: Vec::new(),
             gradient: vec![0.0; if learns { layout.len } else { 0 }],
             table_gradient: vec![0.0; if learns && table { table_len } else { 0 }],
             tally: Tally::default(),
@@ -129,11 +146,16 @@ impl Shard {
     }
 
     fn draw_masks(&mut self, layout: &Layout, dropout: DropoutThresholds, mut rng: Rng) {
-        let rows = self.rows.tokens.len();
+        let layers = layout.layers.len();
         for (index, site) in self.sites.iter_mut().enumerate() {
-            let threshold = dropout.at(index, layout.layers.len());
+            let threshold = dropout.at(index, layers);
             site.mask.clear();
             if threshold > 0 {
+                let rows = if index < layers {
+                    self.rows.tokens.len()
+                } else {
+                    self.rows.scored().len()
+                };
                 let width = site_width(layout, index);
                 site.mask.resize(rows * width, 0.0);
                 draw_mask(&mut site.mask, threshold, &mut rng);
@@ -169,12 +191,13 @@ impl Shard {
             );
 
             let site = &mut self.sites[index];
-            let table = chunk.prepared.table().filter(|_| index == 0);
+            let table = chunk.table().filter(|_| index == 0);
             if table.is_none() {
                 match below.last() {
                     None => {
                         let embedding = &chunk.weights[layout.embedding.clone()];
-                        gather(&mut site.value, embedding, &self.rows.tokens, shape.input);
+                        let tokens = self.rows.tokens.iter().map(|&token| token as usize);
+                        gather(&mut site.value, embedding, tokens, shape.input);
                         site.drop(level);
                     }
                     Some(below) => site.copy_dropped(level, &below.h[first * shape.input..]),
@@ -223,46 +246,70 @@ impl Shard {
             return;
         };
         let site = &mut self.sites[layout.layers.len()];
-        site.copy_dropped(level, &top.h[first * width..]);
-        let input = if site.mask.is_empty() {
-            &top.h[first * width..]
+        let h = &top.h[first * width..];
+        match &self.rows.picked {
+            None => site.copy_dropped(level, h),
+            Some(picked) => {
+                gather(&mut site.value, h, picked.rows.iter().copied(), width);
+                site.drop(level);
+            }
+        }
+        let input = if site.mask.is_empty() && self.rows.picked.is_none() {
+            h
         } else {
             &site.value
         };
+        let targets = self.rows.scored();
+        let scored = targets.len();
         let weights = Matrix::new(&chunk.weights[layout.output.clone()], vocab, width, width);
-        let at_once = (LOGITS / stride).clamp(8, rows.max(8));
+        let at_once = (LOGITS / stride).clamp(8, scored.max(8));
         self.logits.resize(at_once * stride, 0.0);
+        let dh = match &self.rows.picked {
+            None => &mut top.dh,
+            Some(_) => &mut self.picked_dh,
+        };
         if chunk.learn.is_some() {
-            top.dh.resize(rows * width, 0.0);
+            dh.resize(scored * width, 0.0);
             self.gradient[layout.output_bias.clone()].fill(0.0);
+            if scored == 0 {
+                self.gradient[layout.output.clone()].fill(0.0);
+            }
         }
-        for start in (0..rows).step_by(at_once) {
-            let count = at_once.min(rows - start);
-            let logits = &mut self.logits[..count * stride];
+        for start in (0..scored).step_by(at_once) {
+            let count = at_once.min(scored - start);
+            let outputs = &mut self.logits[..count * stride];
             let here = start * width..(start + count) * width;
             let input = Matrix::new(&input[here.clone()], count, width, width);
-            gemm(logits, stride, input, weights.transposed(), false);
-            self.tally += level.run(CrossEntropy {
+            gemm(outputs, stride, input, weights.transposed(), false);
+            self.tally += level.run(Loss {
+                objective: chunk.objective,
                 vocab,
-                logits,
+                outputs,
                 bias: &chunk.weights[layout.output_bias.clone()],
-                targets: &self.rows.targets[start..start + count],
+                targets: &targets[start..start + count],
                 scale: chunk.learn.map(|learn| learn.scale),
             });
             if chunk.learn.is_none() {
                 continue;
             }
-            let gradient = Matrix::new(logits, count, vocab, stride);
-            gemm(&mut top.dh[here], width, gradient, weights, false);
+            let gradient = Matrix::new(outputs, count, vocab, stride);
+            gemm(&mut dh[here], width, gradient, weights, false);
             let to = &mut self.gradient[layout.output.clone()];
             gemm(to, width, gradient.transposed(), input, start > 0);
             level.run(SumRows {
                 sums: &mut self.gradient[layout.output_bias.clone()],
-                matrix: logits,
+                matrix: outputs,
             });
         }
         if chunk.learn.is_some() {
-            site.mask_gradient(level, &mut top.dh);
+            site.mask_gradient(level, dh);
+            if let Some(picked) = &self.rows.picked {
+                top.dh.clear();
+                top.dh.resize(rows * width, 0.0);
+                for (&row, from) in picked.rows.iter().zip(self.picked_dh.chunks_exact(width)) {
+                    top.dh[row * width..][..width].copy_from_slice(from);
+                }
+            }
         }
     }
 
@@ -322,10 +369,14 @@ impl Shard {
                 matrix: &own.gates,
             });
 
-            if index == 0 && chunk.prepared.table().is_some() {
-                self.table_gradient.fill(0.0);
+            if index == 0 && chunk.table().is_some() {
+                let to = match layout.embedding_width {
+                    None => &mut self.gradient[shape.weight_ih.clone()],
+                    Some(_) => self.table_gradient.as_mut_slice(),
+                };
+                to.fill(0.0);
                 level.run(ScatterAdd {
-                    to: &mut self.table_gradient,
+                    to,
                     from: &own.gates,
                     rows: &self.rows.tokens,
                     width: gates,
@@ -423,10 +474,10 @@ fn begin_states(
     }
 }
 
-fn gather(to: &mut Vec<f32>, matrix: &[f32], rows: &[u32], width: usize) {
+fn gather(to: &mut Vec<f32>, matrix: &[f32], rows: impl Iterator<Item = usize>, width: usize) {
     to.clear();
-    for &row in rows {
-        to.extend_from_slice(&matrix[row as usize * width..][..width]);
+    for row in rows {
+        to.extend_from_slice(&matrix[row * width..][..width]);
     }
 }
 

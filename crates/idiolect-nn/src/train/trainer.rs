@@ -11,7 +11,7 @@ use super::evaluate::{self, Evaluation};
 use super::lanes::{Feeder, clear};
 use super::optimiser::{self, Moments};
 use super::report::{EpochEnd, EpochReport, Phase, Progress, RunEnd, TrainError};
-use crate::kernel::softmax::Tally;
+use crate::kernel::loss::Tally;
 use crate::layout::Layout;
 use crate::{Architecture, Rng, Weights};
 
@@ -56,13 +56,13 @@ impl Trainer {
     /// A training that begins with these weights. `threads` 0 means all cores; the result does not depend
     /// on it.
     pub fn new(weights: &Weights, config: TrainConfig, threads: usize) -> Result<Self, TrainError> {
-        config.validate()?;
         let architecture = weights.architecture().clone();
         architecture.validate()?;
+        config.validate_for(&architecture)?;
         let layout = Layout::new(&architecture);
         let flat = layout.flatten(weights);
-        let moments = Moments::new(flat.len());
-        let engine = Engine::learning(layout, config.batch, config.bptt, config.dropout);
+        let moments = Moments::new(config.optimiser.kind, flat.len());
+        let engine = Engine::learning(layout, &config);
         Ok(Trainer {
             architecture,
             config,
@@ -305,7 +305,7 @@ impl Trainer {
         let layout = &self.engine.layout;
         let engine = self
             .tune_engine
-            .get_or_insert_with(|| evaluate::engine(layout.clone()));
+            .get_or_insert_with(|| evaluate::engine(layout.clone(), self.config.objective));
         let mut tell = |tally: Tally| {
             let so_far = Evaluation::from_tally(tally);
             observer(&Progress {

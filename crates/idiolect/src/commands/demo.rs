@@ -4,8 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use idiolect_detect::split::Policy;
-use idiolect_detect::{FitError, SignalKind, Verdict};
+use idiolect_detect::{FitError, Verdict};
 
 use super::explain::{self, Explained};
 use crate::args::{Demo, Learning, Reading};
@@ -14,7 +13,6 @@ use crate::exit;
 use crate::input::{self, Input};
 use crate::learn;
 use crate::output::{finish, out};
-use crate::preset::Preset;
 use crate::ui;
 
 /// Sessions of a small network service, recorded with strace by `demo/record.sh`.
@@ -48,19 +46,10 @@ pub(crate) fn run(args: &Demo) -> Result<u8> {
     let is_learned = |origin: &str| is_normal(origin) && !is_held_back(origin);
     input::read(embedded(&is_learned), &reading, &[], &mut normal)?;
     let learning = Learning {
-        preset: Preset::Small,
-        epochs: None,
         seed: args.seed,
-        threads: None,
+        ..Learning::default()
     };
-    let config = learn::config(
-        &learning,
-        &normal.streams,
-        SignalKind::Mean,
-        None,
-        None,
-        Policy::Content,
-    );
+    let config = learn::config(&learning, &normal.streams, None)?;
     let mut learned = match learn::fit(
         &normal.streams,
         &config,

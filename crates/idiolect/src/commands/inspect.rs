@@ -33,14 +33,21 @@ fn as_text(profile: &Profile) -> String {
         let _ = writeln!(text, "{label:<14}{value}");
     };
     for (place, model) in profile.models.iter().enumerate() {
-        let Model::Lstm(model) = model else { continue };
-        let architecture = model.weights().architecture();
+        let network = model.network();
+        let architecture = network.weights().architecture();
         let layers: Vec<String> = architecture.hidden.iter().map(usize::to_string).collect();
         line(
             if place == 0 { "model" } else { "" },
             format!(
-                "LSTM, embedding {}, layers {}, {} weights",
-                architecture.embedding,
+                "LSTM{}, {}, layers {}, {} weights",
+                match model {
+                    Model::Window(model) => format!(" over windows of {} calls", model.inputs()),
+                    _ => String::new(),
+                },
+                match architecture.embedding {
+                    Some(width) => format!("embedding {width}"),
+                    None => "one-hot input".to_owned(),
+                },
                 layers.join(" + "),
                 ui::count(architecture.weight_count())
             ),
@@ -49,8 +56,8 @@ fn as_text(profile: &Profile) -> String {
             "unknown calls",
             format!(
                 "have a probability of {} ({:.1} nats)",
-                ui::percent(model.unknown()),
-                -model.unknown().ln()
+                ui::percent(network.unknown()),
+                -network.unknown().ln()
             ),
         );
     }
@@ -178,16 +185,18 @@ fn as_json(profile: &Profile) -> serde_json::Value {
         .models
         .iter()
         .map(|model| {
-            let detector = model.detector().kind();
-            let Model::Lstm(model) = model else {
-                return json!({ "kind": detector });
-            };
-            json!({
-                "kind": detector,
-                "architecture": model.weights().architecture(),
-                "weights": model.weights().architecture().weight_count(),
-                "unknown_probability": model.unknown(),
-            })
+            let network = model.network();
+            let architecture = network.weights().architecture();
+            let mut shown = json!({
+                "kind": model.detector().kind(),
+                "architecture": architecture,
+                "weights": architecture.weight_count(),
+                "unknown_probability": network.unknown(),
+            });
+            if let Model::Window(model) = model {
+                shown["inputs"] = json!(model.inputs());
+            }
+            shown
         })
         .collect();
     let calibrations: Vec<_> = profile

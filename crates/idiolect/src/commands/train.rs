@@ -28,10 +28,6 @@ pub(crate) fn run(args: &Train) -> Result<u8> {
     let collected = collect::read(&args.paths, &args.reading, parts)?;
     say_what_was_read(&collected);
 
-    if let Some(folder) = &args.export {
-        export(&collected.streams, folder)?;
-    }
-
     let checkpoint_path = learn::checkpoint_path(&args.output);
     let resume = if args.resume {
         let checkpoint = Checkpoint::load(&checkpoint_path)?;
@@ -39,14 +35,15 @@ pub(crate) fn run(args: &Train) -> Result<u8> {
     } else {
         None
     };
-    let config = learn::config(
-        &args.learning,
-        &collected.streams,
-        args.signal,
-        args.false_alarm_rate,
-        args.cross_fit.map(usize::from),
-        Policy::Content,
-    );
+    let config = FitConfig {
+        signal: args.signal,
+        rate: args.false_alarm_rate,
+        cross_fit: args.cross_fit.map(usize::from),
+        ..learn::config(&args.learning, &collected.streams, None)?
+    };
+    if let Some(folder) = &args.export {
+        export(&collected.streams, config.policy, folder)?;
+    }
     let result = fit(
         &collected.streams,
         &config,
@@ -126,8 +123,8 @@ fn fit(
 }
 
 /// Writes the sequences as numbers, one a line.
-fn export(streams: &Streams, folder: &Path) -> Result<()> {
-    let data = idiolect_detect::export(streams, Policy::Content)?;
+fn export(streams: &Streams, policy: Policy, folder: &Path) -> Result<()> {
+    let data = idiolect_detect::export(streams, policy)?;
     fs::create_dir(folder)
         .with_context(|| format!("{}: cannot make this folder", folder.display()))?;
     let write = |name: &str, lines: &mut dyn Iterator<Item = String>| -> Result<()> {

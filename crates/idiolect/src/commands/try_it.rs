@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use idiolect_detect::split::Policy;
-use idiolect_detect::{FitError, SignalKind};
+use idiolect_detect::FitError;
 
 use super::explain;
-use crate::args::{Reading, Try};
+use crate::args::{Reading, SplitName, Try};
 use crate::collect;
 use crate::exit;
 use crate::input::Input;
@@ -52,14 +51,7 @@ pub(crate) fn run(args: &Try) -> Result<u8> {
         ui::plural(collected.streams.len(), "stream"),
     )?;
     out.flush()?;
-    let config = learn::config(
-        &args.learning,
-        &collected.streams,
-        SignalKind::Mean,
-        None,
-        None,
-        Policy::InTurn,
-    );
+    let config = learn::config(&args.learning, &collected.streams, Some(SplitName::InTurn))?;
     let mut learned = match learn::fit(
         &collected.streams,
         &config,

@@ -1,0 +1,10 @@
+//! Data sets, protocols and result tables: what a figure stands on.
+//!
+//! [`seed`] is the protocol of the research script that this project grew from.
+
+#![forbid(unsafe_code)]
+
+mod numbers;
+pub mod seed;
+
+pub use numbers::{ReadNumbersError, Trace, read_numbers};
