@@ -32,7 +32,8 @@ Examples:
 A model has no token for the end of a stream: a drawn one ends at exit or exit_group, which end a
 thread or a process, or is cut at --calls. A stream also ends where its process executes another
 program, but a model cannot tell an execve that succeeds: where many do, as in forked children, use
---end exit,exit_group,execve. <unk>, <gap> and the start tokens are never drawn.
+--end exit,exit_group,execve. <unk>, <gap> and the start tokens are never drawn. A model of windows
+that was trained without --lead-in has never seen a stream begin: give it a --prefix.
 
 What --output writes reads back as the plain format (with <attach> as its start, since that format
 has no start), but for calls of another ABI than the stream's own, such as i386:execve.
