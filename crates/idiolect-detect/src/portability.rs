@@ -10,7 +10,7 @@ use crate::calibrate;
 use crate::corpus;
 use crate::fit::data_hash;
 use crate::split::{self, Piece, Policy};
-use crate::{Judge, Profile, Streams, Token, Unit, Verdict, Vocabulary};
+use crate::{Judge, Profile, SignalKind, Streams, Token, Unit, Verdict, Vocabulary};
 
 /// What a profile makes of a set of streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -58,26 +58,49 @@ pub enum Kinship {
     /// It is what the profile was trained from, and these parts of it were held out, which set the
     /// threshold.
     Own(Vec<Piece>),
-    /// It is what the profile was trained from, and all of it taught the profile.
+    /// It is what the profile was trained from, and all of it taught the profile, or nobody knows which
+    /// part did not.
     OwnWhole,
 }
 
-/// Whether a profile was trained from these very streams, and which of them it did not learn from.
-pub fn kinship(profile: &Profile, streams: &Streams) -> Kinship {
+/// Whether a profile was trained from these very streams, and which of them it did not learn from: the
+/// part whose scores are the profile's calibration, if it is one that a usual policy holds out.
+pub fn kinship(profile: &Profile, streams: &Streams, threads: usize) -> Kinship {
     if profile.provenance.data_hash != data_hash(streams) {
         return Kinship::Other;
     }
-    // Whoever trained with another split (in turn, or cross-fitted) has other counts.
-    match split::split(streams, Policy::Content, None) {
-        Ok(split)
-            if [&split.train, &split.tune, &split.calibrate]
-                .map(|part| calibrate::units(part, split.unit))
-                == profile.provenance.split =>
-        {
-            Kinship::Own(split.calibrate)
-        }
-        _ => Kinship::OwnWhole,
+    let usual = [Policy::Content, Policy::Time, Policy::InTurn];
+    let held_out = usual.into_iter().find_map(|policy| {
+        let split = split::split(streams, policy, None).ok()?;
+        let set_the_threshold = split.unit == profile.unit()
+            && are_calibration(profile, streams, &split.calibrate, threads);
+        set_the_threshold.then_some(split.calibrate)
+    });
+    held_out.map_or(Kinship::OwnWhole, Kinship::Own)
+}
+
+/// Whether the scores of these pieces are those that the profile was calibrated on.
+fn are_calibration(profile: &Profile, streams: &Streams, pieces: &[Piece], threads: usize) -> bool {
+    /// What processors may differ by, in nats.
+    const TOLERANCE: f32 = 1e-3;
+    let all = profile.calibrations.iter().find(|calibration| {
+        let is_mean = calibration.signal == SignalKind::Mean;
+        calibration.model == 0 && is_mean && calibration.start.is_none()
+    });
+    let (Some(all), unit) = (all, profile.unit()) else {
+        return false;
+    };
+    if all.scores().len() != calibrate::units(pieces, unit) {
+        return false;
     }
+    let tokens = corpus::tokens(streams, &profile.vocabulary);
+    let (detector, settings) = (profile.detector(), &profile.signals);
+    let scores =
+        calibrate::score_units(detector, settings, streams, pieces, &tokens, unit, threads);
+    let mut scores: Vec<f32> = scores.iter().map(|unit| unit.signals.mean).collect();
+    scores.sort_by(f32::total_cmp);
+    let mut both = scores.iter().zip(all.scores());
+    scores.len() == all.scores().len() && both.all(|(a, b)| (a - b).abs() < TOLERANCE)
 }
 
 /// Scores these pieces of streams by a profile, on so many threads; the result does not depend on their

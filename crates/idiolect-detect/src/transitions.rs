@@ -9,7 +9,8 @@
 //! # Bounds
 //! Memory does not grow with the length of a trace, only with what is different in it, up to
 //! [`MAX_TRANSITIONS`] transitions (some 100 MB), [`MAX_PREDICTIONS`] probabilities of models (128 MB)
-//! and [`Vocabulary::MAX_TOKENS`] names; what comes beyond is counted in [`Transitions::left_out`].
+//! and [`Vocabulary::MAX_TOKENS`] names; what comes beyond is counted in [`Transitions::left_out`]. A
+//! table takes what its rows take: all of a million is several hundred MB, and pruned it is little.
 
 mod table;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What was counted and predicted, as a table.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 
 use super::{Last, NEVER, NOTHING, Name, Row, Transitions, Walk};
@@ -98,30 +100,49 @@ impl Transitions<'_> {
     /// The contexts that stood most often first, each with what follows it. Equal ones stand in the order
     /// of their names.
     pub fn table(&self, pruning: &Pruning) -> Vec<Context> {
-        let mut next: Vec<Vec<(Name, u64)>> = vec![Vec::new(); self.rows.len()];
+        let chosen = self.chosen(pruning);
+        let mut next: HashMap<u32, Vec<(Name, u64)>> =
+            chosen.iter().map(|&row| (row, Vec::new())).collect();
         for (&(row, name), &times) in &self.counts {
-            next[row as usize].push((name, times));
+            if let Some(next) = next.get_mut(&row) {
+                next.push((name, times));
+            }
         }
-        let mut rows: Vec<(u32, Vec<String>)> = (0..)
-            .zip(&self.rows)
-            .filter(|(_, row)| row.times >= pruning.min_times.max(1))
-            .map(|(place, row)| (place, self.names_of(&row.last)))
-            .collect();
-        rows.sort_by(|(a, a_names), (b, b_names)| {
-            let times = |place: &u32| self.rows[*place as usize].times;
-            times(b).cmp(&times(a)).then_with(|| a_names.cmp(b_names))
+        let context = |place: u32| {
+            let row = &self.rows[place as usize];
+            Context {
+                after: self.names_of(&row.last),
+                times: row.times,
+                next: self.next(row, &next[&place], pruning),
+            }
+        };
+        chosen.into_iter().map(context).collect()
+    }
+
+    /// The rows of a table, in its order.
+    fn chosen(&self, pruning: &Pruning) -> Vec<u32> {
+        let mut names: Vec<usize> = (0..self.names.len()).collect();
+        names.sort_unstable_by_key(|&name| &self.names[name]);
+        let mut ranks = vec![0; names.len()];
+        for (rank, &name) in names.iter().enumerate() {
+            ranks[name] = rank + 1;
+        }
+        // What nothing fills comes before any name, so that a shorter context comes before a longer one.
+        let by_name = |row: &Row| {
+            let rank = |name: Name| ranks.get(usize::from(name)).copied().unwrap_or(0);
+            row.last.map(rank)
+        };
+        let mut rows: Vec<u32> = (0..self.rows.len() as u32).collect();
+        let of = |place: u32| &self.rows[place as usize];
+        rows.retain(|&place| of(place).times >= pruning.min_times.max(1));
+        rows.sort_unstable_by(|&a, &b| {
+            let (a, b) = (of(a), of(b));
+            b.times
+                .cmp(&a.times)
+                .then_with(|| by_name(a).cmp(&by_name(b)))
         });
         rows.truncate(pruning.top.unwrap_or(usize::MAX));
-        rows.into_iter()
-            .map(|(place, after)| {
-                let row = &self.rows[place as usize];
-                Context {
-                    after,
-                    times: row.times,
-                    next: self.next(row, &next[place as usize], pruning),
-                }
-            })
-            .collect()
+        rows
     }
 
     /// How likely this call is after what stood last.
@@ -161,9 +182,10 @@ impl Transitions<'_> {
             .collect();
         // What the model expects and nobody counted. Of an unknown call nothing was predicted by name.
         if let (Some((_, vocabulary)), Some(_)) = (self.model, &row.predicted) {
+            let counted: HashSet<Name> = counted.iter().map(|&(name, _)| name).collect();
             let was_counted = |call: &str| {
-                let name = self.index.get(call).copied().unwrap_or(NEVER);
-                counted.iter().any(|&(counted, _)| counted == name)
+                let name = self.index.get(call);
+                name.is_some_and(|name| counted.contains(name))
             };
             let never = vocabulary.calls().filter(|call| !was_counted(call));
             next.extend(never.map(|call| one(call, 0)));

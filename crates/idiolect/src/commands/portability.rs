@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use idiolect_detect::portability::{self, Acquaintance, Kinship};
 use idiolect_detect::profile::{Profile, looks_like_profile};
-use idiolect_detect::{FitError, Judge, Streams, Unit};
+use idiolect_detect::split::{self, Piece};
+use idiolect_detect::{FitConfig, FitError, Judge, Streams, Unit};
 use idiolect_trace::read::{Part, escape};
 use serde::Serialize;
 use serde_json::json;
@@ -27,23 +28,25 @@ Examples:
   idiolect portability nginx=logs/nginx apache=logs/httpd.tar.gz --epochs 20
   idiolect portability web.idio mail.idio new=logs/new --json
 
-Sets meet through the names of their calls, so that they may be of different ABIs. A profile knows and
-scores, but has no streams to be scored; what a profile was trained from is recognised. A set under its
-own profile is scored on the part that was held out to set the threshold. After Kim et al. 2016.")]
+Sets meet through the names of their calls, so that they may be of different ABIs. A profile knows
+and scores, but has no streams to be scored. A set under its own profile is scored on the part that
+was held out to set the threshold: its share of anomalous streams is then no larger than the rate,
+by construction. A profile recognises what it was trained from if that is given whole, and not if
+only a part is, or more. After the portability test of Kim et al. 2016.")]
 pub(crate) struct Portability {
     /// A file, folder or archive of normal runs, or a profile; as NAME=PATH to call it something
     #[arg(required = true, value_name = "SET", num_args = 2..)]
     sets: Vec<String>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
 
     #[command(flatten)]
     reading: Reading,
 
     #[command(flatten)]
     learning: Learning,
-
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) fn run(args: &Portability) -> Result<u8> {
@@ -54,21 +57,21 @@ pub(crate) fn run(args: &Portability) -> Result<u8> {
             let name = escape(name.as_bytes());
             bail!("two sets are called {name}: tell them apart as NAME=PATH");
         }
-        sets.push(Set::read(name, &path, &args.reading)?);
+        sets.push(Set::read(name, &path, args)?);
     }
-    if sets.iter().all(|set| set.streams.is_none()) {
+    if sets.iter().all(|set| set.own.is_none()) {
         bail!("all of these are profiles: give at least one set of streams to be scored");
     }
-    for set in &mut sets {
-        if !set.train(&args.learning)? {
-            return Ok(exit::INTERRUPTED);
-        }
-    }
-
     let threads = match args.learning.threads() {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
+    for set in &mut sets {
+        if !set.train(threads)? {
+            return Ok(exit::INTERRUPTED);
+        }
+    }
+
     let mut pairs = Vec::new();
     let bar = ui::bar((sets.len() * sets.len()) as u64, "scoring");
     for trained in &sets {
@@ -85,9 +88,9 @@ pub(crate) fn run(args: &Portability) -> Result<u8> {
             json!({
                 "set": set.name,
                 "seed": set.profile().map(|profile| profile.provenance.seed),
-                "trained_here": set.streams.is_some(),
-                "streams": set.streams.as_ref().map(Streams::len),
-                "calls": set.streams.as_ref().map(Streams::calls),
+                "trained_here": set.own.is_some(),
+                "streams": set.own.as_ref().map(|own| own.streams.len()),
+                "calls": set.own.as_ref().map(|own| own.streams.calls()),
                 "false_alarm_rate": set.profile().map(|profile| profile.decision.rate),
             })
         };
@@ -104,8 +107,16 @@ pub(crate) fn run(args: &Portability) -> Result<u8> {
 /// A set of streams with a profile of them, or a profile alone.
 struct Set {
     name: String,
-    streams: Option<Streams>,
+    own: Option<Own>,
     profile: Option<Profile>,
+}
+
+/// What is known of a set that is trained on here.
+struct Own {
+    streams: Streams,
+    config: FitConfig,
+    /// What sets the threshold.
+    held_out: Vec<Piece>,
 }
 
 /// A profile and the set that it scored.
@@ -124,42 +135,56 @@ struct Pair<'a> {
 }
 
 impl Set {
-    fn read(name: String, path: &Path, reading: &Reading) -> Result<Self> {
-        let (mut streams, mut profile) = (None, None);
+    fn read(name: String, path: &Path, args: &Portability) -> Result<Self> {
         if looks_like_profile(path) {
-            profile = Some(Profile::load(path)?);
-        } else {
-            let parts: &[Part] = match reading.part.as_slice() {
-                [] => &[Part::Training],
-                parts => parts,
-            };
-            let read = collect::read(&[path.to_owned()], reading, parts)?.streams;
-            if read.is_empty() {
-                bail!("{}: there is no stream to learn from in it", path.display());
-            }
-            streams = Some(read);
+            let profile = Some(Profile::load(path)?);
+            return Ok(Set {
+                name,
+                own: None,
+                profile,
+            });
         }
+        let parts: &[Part] = match args.reading.part.as_slice() {
+            [] => &[Part::Training],
+            parts => parts,
+        };
+        let streams = collect::read(&[path.to_owned()], &args.reading, parts)?.streams;
+        if streams.is_empty() {
+            bail!("{}: there is no stream to learn from in it", path.display());
+        }
+        let config = learn::config(&args.learning, &streams, None)?;
+        // Better before the other sets are trained on than after.
+        let split = split::split(&streams, config.policy, config.windows.as_ref())
+            .with_context(|| escape(name.as_bytes()))?;
         Ok(Set {
             name,
-            streams,
-            profile,
+            own: Some(Own {
+                streams,
+                config,
+                held_out: split.calibrate,
+            }),
+            profile: None,
         })
     }
 
     /// Trains where there is no profile; false where somebody asked to stop.
-    fn train(&mut self, learning: &Learning) -> Result<bool> {
-        let (Some(streams), None) = (&self.streams, &self.profile) else {
+    fn train(&mut self, threads: usize) -> Result<bool> {
+        let (Some(own), None) = (&self.own, &self.profile) else {
             return Ok(true);
         };
-        let config = learn::config(learning, streams, None)?;
         let name = escape(self.name.as_bytes());
         ui::say(&format!(
             "training on {name}: {} of {}",
-            ui::plural(streams.len(), "stream"),
-            ui::plural(streams.calls(), "call")
+            ui::plural(own.streams.len(), "stream"),
+            ui::plural(own.streams.calls(), "call")
         ));
-        let threads = learning.threads();
-        match learn::fit(streams, &config, threads, None, &learn::keep_nothing) {
+        match learn::fit(
+            &own.streams,
+            &own.config,
+            threads,
+            None,
+            &learn::keep_nothing,
+        ) {
             Ok(learned) => self.profile = Some(learned.profile),
             Err(FitError::Interrupted { .. }) => return Ok(false),
             Err(error) => return Err(error).context(name),
@@ -188,15 +213,25 @@ fn named(text: &str) -> (String, PathBuf) {
 /// What the profile of one set makes of another; `None` where there is nothing to score that it did not
 /// learn from.
 fn pair<'a>(trained: &'a Set, scored: &'a Set, threads: usize) -> Result<Option<Pair<'a>>> {
-    let (Some(profile), Some(streams)) = (&trained.profile, &scored.streams) else {
+    let (
+        Some(profile),
+        Some(Own {
+            streams, held_out, ..
+        }),
+    ) = (&trained.profile, &scored.own)
+    else {
         return Ok(None);
     };
-    let (pieces, held_out) = match portability::kinship(profile, streams) {
+    let kinship = match std::ptr::eq(trained, scored) {
+        true => Kinship::Own(held_out.clone()),
+        false => portability::kinship(profile, streams, threads),
+    };
+    let (pieces, held_out) = match kinship {
         Kinship::Other => (portability::whole(streams), false),
         Kinship::Own(pieces) => (pieces, true),
         Kinship::OwnWhole => {
             ui::say(&format!(
-                "{} learned from all of {}, so it is not scored on it",
+                "{} is not scored on {}: it learned from that, and what it did not learn of it is not known",
                 escape(trained.name.as_bytes()),
                 escape(scored.name.as_bytes())
             ));

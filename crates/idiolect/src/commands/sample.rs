@@ -26,21 +26,23 @@ use crate::ui;
 Examples:
   idiolect sample nginx.idio                                  ten streams, one a line
   idiolect sample nginx.idio --prefix \"openat read\" --temperature 0.7
-  idiolect sample nginx.idio -n 200 --output drawn/    a file a stream, in the plain format
+  idiolect sample nginx.idio -n 200 --output drawn/           a file a stream, in the plain format
   idiolect sample nginx.idio --against later/                 how well it speaks like the program
 
 A model has no token for the end of a stream: a drawn one ends at exit or exit_group, which end a
 thread or a process, or is cut at --calls. A stream also ends where its process executes another
 program, but a model cannot tell an execve that succeeds: where many do, as in forked children, use
---end exit,exit_group,execve. <unk>, <gap> and the start tokens are never drawn.
+--end exit,exit_group,execve. <unk>, <gap> and the start tokens are never drawn. A model of windows
+that was trained without --lead-in has never seen a stream begin: give it a --prefix.
 
 What --output writes reads back as the plain format (with <attach> as its start, since that format
 has no start), but for calls of another ABI than the stream's own, such as i386:execve.
 
 With --against, the n-grams of the drawn streams are held against one half of the real streams that
-start alike. Beside them stand the other half (no sample can be expected to do better) and calls drawn
-independently from the real frequencies (what knowing nothing of order gives), all cut to the same
-number of calls. Give real streams that the profile was not trained on.")]
+start alike. Beside them stand the other half (no sample can be expected to do better) and calls
+drawn independently from the real frequencies (what knowing nothing of order gives), all cut to the
+same number of calls. Give real streams that the profile was not trained on; of a labelled data set
+the validation part is taken, unless --part chooses.")]
 pub(crate) struct Sample {
     /// The profile
     #[arg(value_name = "PROFILE")]
@@ -95,12 +97,12 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "PATH", num_args = 1..)]
     against: Vec<PathBuf>,
 
-    #[command(flatten)]
-    reading: Reading,
-
     /// Print a JSON object a stream; with --against, one with the comparison
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Streams drawn where neither their number nor what to compare with is given.

@@ -33,15 +33,16 @@ Examples:
   idiolect transitions normal/ --mark suspect.strace      the unlikely steps of a suspect
   idiolect transitions normal/ --dot | dot -Tpng -o graph.png
 
-counted   share of the times that the context stood (maximum likelihood); the times stand beside it
-modelled  mean of the model's predictions over the places of the traces at which the context stood, or
-          with a profile alone over streams that are drawn from the model
+counted   share of the times that the context stood (maximum likelihood), which stand beside it
+modelled  mean of the model's predictions over the places of the traces at which the context stood,
+          or with a profile alone over streams that are drawn from the model
 
-A step from a context that never stood is said to be unseen; that is no probability of 0. Memory does
-not grow with the length of traces: at most 1,048,576 different transitions are counted (some 100 MB),
-and what is beyond is counted as left out.
+A step from a context that never stood is said to be unseen; that is no probability of 0. Memory
+does not grow with the length of traces: at most 1,048,576 different transitions are counted (some
+100 MB), and what is beyond is counted as left out.
 
-Of labelled data sets the training part is counted and the other two are marked, unless --part chooses.")]
+Of labelled data sets the training part is counted and the other two are marked, unless --part
+chooses.")]
 pub(crate) struct Transitions {
     /// A profile, and files, folders or archives of traces, in any order; one of the two is enough
     #[arg(required = true, value_name = "PROFILE|PATH")]
@@ -89,9 +90,6 @@ pub(crate) struct Transitions {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    #[command(flatten)]
-    reading: Reading,
-
     /// Print it as CSV
     #[arg(long, group = "as")]
     csv: bool,
@@ -107,6 +105,9 @@ pub(crate) struct Transitions {
     /// Also draw it into this file, as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+
+    #[command(flatten)]
+    reading: Reading,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -134,6 +135,8 @@ struct Found<'a> {
 const DRAWN_STREAM: usize = 1_000;
 /// Contexts shown where a person looks.
 const SHOWN: usize = 20;
+/// The same in pictures of longer contexts, which have longer names.
+const DRAWN_LONG: usize = 12;
 /// The least probability shown where a person looks.
 const LEAST_SHOWN: f64 = 0.05;
 /// The least probability written where there is a model.
@@ -183,7 +186,7 @@ pub(crate) fn run(args: &Transitions) -> Result<u8> {
     };
     let for_people = !args.csv && !args.json && !args.dot;
     let found = Found {
-        table: transitions.table(&pruning(args, by, for_people || args.dot)),
+        table: transitions.table(&pruning(args, by, for_people || args.dot, args.dot)),
         source,
         transitions: &transitions,
         counted,
@@ -211,7 +214,9 @@ pub(crate) fn run(args: &Transitions) -> Result<u8> {
 }
 
 fn draw_svg(path: &Path, found: &Found<'_>, args: &Transitions) -> Result<()> {
-    let table = found.transitions.table(&pruning(args, found.by, true));
+    let table = found
+        .transitions
+        .table(&pruning(args, found.by, true, true));
     let svg = picture::draw(found, &table).svg();
     write_aside(path, svg.as_bytes())
         .with_context(|| format!("{}: cannot write the picture", path.display()))?;
@@ -220,17 +225,22 @@ fn draw_svg(path: &Path, found: &Found<'_>, args: &Transitions) -> Result<()> {
 }
 
 /// What is left out, for the eye or for programs.
-fn pruning(args: &Transitions, by: Column, for_the_eye: bool) -> Pruning {
+fn pruning(args: &Transitions, by: Column, for_the_eye: bool, in_picture: bool) -> Pruning {
     let least = match (for_the_eye, by, args.paths.len()) {
         (true, ..) => LEAST_SHOWN,
         (false, Column::Counted, 1) => 0.0,
         _ => LEAST_WRITTEN,
     };
+    let shown = if in_picture && args.order > 1 {
+        DRAWN_LONG
+    } else {
+        SHOWN
+    };
     Pruning {
         by,
         min_probability: args.min_probability.unwrap_or(least),
         min_times: args.min_count,
-        top: args.top.or(for_the_eye.then_some(SHOWN)),
+        top: args.top.or(for_the_eye.then_some(shown)),
     }
 }
 

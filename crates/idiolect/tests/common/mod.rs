@@ -186,3 +186,29 @@ pub fn public_data(below: &str) -> Option<PathBuf> {
         }
     }
 }
+
+/// A text with `#` for each of its numbers, of which a model's differ from one kind of processor to
+/// another, and the blanks before one taken together.
+pub fn masked(text: &str) -> String {
+    let mut out = String::new();
+    let mut in_number = false;
+    for (place, c) in text.char_indices() {
+        let next = text[place + c.len_utf8()..].chars().next();
+        let goes_on =
+            in_number && matches!(c, '.' | ',') && next.is_some_and(|c| c.is_ascii_digit());
+        if c.is_ascii_digit() || goes_on {
+            if !in_number {
+                let kept = out.trim_end_matches(' ').len();
+                let blank = if kept < out.len() { " " } else { "" };
+                out.truncate(kept);
+                out.push_str(blank);
+                out.push('#');
+            }
+            in_number = true;
+        } else {
+            in_number = false;
+            out.push(c);
+        }
+    }
+    out
+}

@@ -12,8 +12,9 @@ use crate::ui;
 /// Size of the picture, in pixels.
 const SIZE: (u32, u32) = (1_100, 800);
 
-/// Most unlikely steps beside those of the table: more of them cover each other.
-const MOST_MARKED: usize = 20;
+/// Most unlikely steps beside those of the table, by whether contexts are of one call or more: more of
+/// them cover each other.
+const MOST_MARKED: [usize; 2] = [20, 8];
 
 /// Draws the contexts of a table, the steps between them, and the marked steps beside.
 pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
@@ -33,15 +34,17 @@ pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
         }
     }
     // A step from a context that never stood has no probability, and a line would give it one.
-    let mut marked: Vec<_> = found
-        .marked_beside(table)
-        .filter_map(|(after, call, times, likelihood)| {
-            Some((after, call, times, likelihood.probability(found.by)?))
-        })
-        .collect();
+    let (mut marked, mut unseen) = (Vec::new(), 0u64);
+    for (after, call, times, likelihood) in found.marked_beside(table) {
+        match likelihood.probability(found.by) {
+            Some(probability) => marked.push((after, call, times, probability)),
+            None => unseen += 1,
+        }
+    }
     let in_all = marked.len();
     marked.sort_by_key(|&(_, _, times, _)| std::cmp::Reverse(times));
-    marked.truncate(MOST_MARKED);
+    let most = MOST_MARKED[usize::from(found.transitions.order() > 1)];
+    marked.truncate(most);
     for &(after, call, times, probability) in &marked {
         let then = found.transitions.then(after, call);
         let (from, to) = (graph.node(after, times), graph.node(&then, times));
@@ -58,8 +61,14 @@ pub(super) fn draw(found: &Found<'_>, table: &[Context]) -> Picture {
     let mut subtitle = found.source.clone();
     if marked.len() < in_all {
         subtitle += &format!(
-            "; the {MOST_MARKED} commonest of {} unlikely steps",
+            "; the {most} commonest of {} unlikely steps",
             ui::count(in_all)
+        );
+    }
+    if unseen > 0 {
+        subtitle += &format!(
+            "; not drawn: {} from contexts that never stood",
+            ui::plural(unseen, "step")
         );
     }
     let sheet = Sheet {
