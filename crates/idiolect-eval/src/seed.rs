@@ -35,18 +35,14 @@ const TRAIN_SHARE: f64 = 0.95;
 pub const CLIPPED_LOSS: f64 = 16.118_095_650_958_32;
 
 /// How the original trained: batches of 50, dropout of 0.2 between layers and before the output, RMSprop
-/// in the form of its time (Keras 2: epsilon beside the root) at 0.001, one epoch. It never trained longer;
-/// where there are more epochs, the step size falls along half a cosine, so that the last ones settle.
-pub fn train_config(epochs: usize) -> TrainConfig {
+/// in the form of its time (Keras 2: epsilon beside the root) at 0.001, one epoch.
+pub fn train_config() -> TrainConfig {
     TrainConfig {
-        epochs,
+        epochs: 1,
         batch: 50,
         bptt: INPUTS,
         optimiser: Optimiser::rms_prop_outer(1e-3),
-        schedule: match epochs {
-            1 => Schedule::Constant,
-            _ => Schedule::Cosine { floor: 0.0 },
-        },
+        schedule: Schedule::Constant,
         clip_norm: None,
         dropout: Dropout {
             embedding: 0.0,
@@ -120,8 +116,8 @@ impl Setting {
         }
     }
 
-    fn config(self, epochs: usize) -> TrainConfig {
-        let mut config = train_config(epochs);
+    fn config(self) -> TrainConfig {
+        let mut config = train_config();
         config.objective = match self {
             Setting::MeanSquared => Objective::MeanSquared,
             Setting::LinearRmsProp | Setting::LinearSgd => Objective::UnnormalisedCrossEntropy,
@@ -317,8 +313,9 @@ pub fn run(
     let weights = Weights::init_with(&architecture, Init::Keras, seed)
         .map_err(|error| SeedError::Train(error.into()))?;
     let config = TrainConfig {
+        epochs,
         seed,
-        ..setting.config(epochs)
+        ..setting.config()
     };
     let began = Instant::now();
     let mut trainer = Trainer::new(&weights, config, threads)?;

@@ -42,10 +42,12 @@ pub(crate) fn config(
     streams: &Streams,
     split: Option<SplitName>,
 ) -> Result<FitConfig> {
-    let epochs = learning.epochs.map(|epochs| epochs as usize);
-    let mut recipe = learning.preset.recipe(streams.calls(), epochs);
+    let mut recipe = learning.preset.recipe(streams.calls());
     let train = &mut recipe.train;
     train.seed = learning.seed;
+    if let Some(epochs) = learning.epochs {
+        train.epochs = epochs as usize;
+    }
     if let Some(share) = learning.dropout {
         train.dropout.between = share;
         train.dropout.output = share;

@@ -45,21 +45,17 @@ const FEWEST_STEPS: usize = 600;
 const MOST_EPOCHS: usize = 150;
 
 impl Preset {
-    /// The recipe for so many calls, and for this many epochs where somebody asks for them.
-    pub(crate) fn recipe(self, calls: usize, epochs: Option<usize>) -> Recipe {
-        let mut recipe = match self {
+    /// The recipe for so many calls.
+    pub(crate) fn recipe(self, calls: usize) -> Recipe {
+        match self {
             Preset::Small => own(vec![64], 4e-3, 0.0, calls),
             Preset::Medium => own(vec![200], 2e-3, 0.2, calls),
             Preset::Large => own(vec![400, 400], 1e-3, 0.3, calls),
             Preset::Kim200 => kim(vec![200]),
             Preset::Kim400 => kim(vec![400]),
             Preset::Kim2x400 => kim(vec![400, 400]),
-            Preset::Seed => seed(epochs.unwrap_or(1)),
-        };
-        if let Some(epochs) = epochs {
-            recipe.train.epochs = epochs;
+            Preset::Seed => seed(),
         }
-        recipe
     }
 }
 
@@ -130,7 +126,7 @@ fn kim(hidden: Vec<usize>) -> Recipe {
 
 /// The original: one-hot input, layers of 64, 256 and 100, dropout of 0.2 after each, softmax, RMSprop,
 /// batches of 50, one epoch.
-fn seed(epochs: usize) -> Recipe {
+fn seed() -> Recipe {
     Recipe {
         network: Network {
             embedding: None,
@@ -142,7 +138,7 @@ fn seed(epochs: usize) -> Recipe {
             lead_in: false,
             drop_in: false,
         }),
-        train: idiolect_eval::seed::train_config(epochs),
+        train: idiolect_eval::seed::train_config(),
         augmentation: Augmentation::NONE,
         split: SplitName::Order,
     }
