@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{
-    Format, Limits, ReadError, ReadOptions, Sink, Source, SourceReport, Totals, read_bytes,
+    Format, Limits, Numbering, ReadError, ReadOptions, Sink, Source, SourceReport, Totals, read_bytes,
     write_jsonl,
 };
 use idiolect_trace::{Record, table};
@@ -23,9 +23,19 @@ pub fn limits() -> Limits {
 
 /// Reads `bytes`, in this format or the one found, and checks all that comes of it.
 pub fn read(bytes: &[u8], format: Option<Format>) -> Result<Totals, ReadError> {
+    read_by(bytes, format, None)
+}
+
+/// The same, with the table of UNM's numbers.
+pub fn read_by(
+    bytes: &[u8],
+    format: Option<Format>,
+    numbering: Option<Numbering>,
+) -> Result<Totals, ReadError> {
     let options = ReadOptions {
         format,
         abi: None,
+        numbering,
         limits: limits(),
     };
     let mut checks = Checks::default();

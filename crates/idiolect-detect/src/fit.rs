@@ -440,6 +440,7 @@ impl Fitter<'_> {
                 .collect::<HashSet<_>>()
                 .len(),
             calls: self.streams.calls(),
+            abis: self.streams.abis.clone(),
             split: [
                 calibrate::units(&split.train, split.unit),
                 calibrate::units(&split.tune, split.unit),

@@ -1,6 +1,6 @@
 //! Streams of call names, as training sees them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use idiolect_trace::StartKind;
 use sha2::{Digest, Sha256};
@@ -37,6 +37,8 @@ pub struct Streams {
     names: Vec<String>,
     index: HashMap<String, Symbol>,
     streams: Vec<Stream>,
+    /// The ABIs of their calls, by name, as far as they are known.
+    pub abis: BTreeSet<String>,
 }
 
 impl Default for Streams {
@@ -45,6 +47,7 @@ impl Default for Streams {
             names: vec!["<gap>".to_owned()],
             index: HashMap::new(),
             streams: Vec::new(),
+            abis: BTreeSet::new(),
         }
     }
 }

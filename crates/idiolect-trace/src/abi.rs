@@ -26,11 +26,24 @@ pub enum Abi {
     Arm,
     /// 64-bit RISC-V.
     Riscv64,
+    /// SunOS 4.1, by the list of the data sets of the University of New Mexico, which counts from 1.
+    Sunos,
 }
 
 impl Abi {
-    /// All of them, in the order in which tables and help list them.
-    pub const ALL: [Abi; 6] = [
+    /// All of them: those of Linux, then the others.
+    pub const ALL: [Abi; 7] = [
+        Abi::X86_64,
+        Abi::I386,
+        Abi::X32,
+        Abi::Aarch64,
+        Abi::Arm,
+        Abi::Riscv64,
+        Abi::Sunos,
+    ];
+
+    /// Those of Linux, in the order in which its table and help list them.
+    pub const LINUX: [Abi; 6] = [
         Abi::X86_64,
         Abi::I386,
         Abi::X32,
@@ -48,6 +61,7 @@ impl Abi {
             Abi::Aarch64 => "aarch64",
             Abi::Arm => "arm",
             Abi::Riscv64 => "riscv64",
+            Abi::Sunos => "sunos",
         }
     }
 
@@ -65,7 +79,7 @@ impl fmt::Display for Abi {
 
 /// The text names no ABI that there is a table for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such ABI: {0:?} (known: x86_64, i386, x32, aarch64, arm, riscv64)")]
+#[error("no such ABI: {0:?} (known: x86_64, i386, x32, aarch64, arm, riscv64, sunos)")]
 pub struct UnknownAbi(pub String);
 
 impl FromStr for Abi {
@@ -79,6 +93,7 @@ impl FromStr for Abi {
             "aarch64" | "arm64" => Abi::Aarch64,
             "arm" | "arm32" => Abi::Arm,
             "riscv64" => Abi::Riscv64,
+            "sunos" => Abi::Sunos,
             _ => return Err(UnknownAbi(text.to_owned())),
         })
     }

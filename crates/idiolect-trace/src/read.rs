@@ -23,16 +23,19 @@ mod format;
 mod input;
 mod jsonl;
 mod line;
+mod numbering;
 mod open;
 mod skips;
 mod source;
 mod strace;
 mod tokens;
+mod unm;
 
 pub use detect::Foreign;
 pub use error::ReadError;
 pub use format::{Format, UnknownFormat};
 pub use jsonl::write_jsonl;
+pub use numbering::{Numbering, UnknownNumbering};
 pub use open::{read_bytes, read_path, read_paths};
 pub use skips::{FileSkip, Skip, SkipKind, Skips, escape};
 
@@ -195,6 +198,8 @@ pub struct ReadOptions {
     /// The ABI of formats that do not name theirs; found by content, else the machine's own, where
     /// absent.
     pub abi: Option<Abi>,
+    /// The table of UNM's call numbers, which their files do not name.
+    pub numbering: Option<Numbering>,
     /// Bounds.
     pub limits: Limits,
 }

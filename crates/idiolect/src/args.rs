@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use idiolect_detect::SignalKind;
 use idiolect_trace::Abi;
 use idiolect_trace::assemble::Grouping;
-use idiolect_trace::read::{Format, Part};
+use idiolect_trace::read::{Format, Numbering, Part};
 
 pub(crate) use learning::{Learning, SplitName};
 
@@ -54,7 +54,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
-    /// What the traces are written in: adfa, strace, plain or jsonl [default: found by content]
+    /// What the traces are written in: adfa, strace, unm, plain or jsonl [default: found by
+    /// content]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
@@ -62,6 +63,11 @@ pub(crate) struct Reading {
     /// [default: found by content, else this machine's]
     #[arg(long, value_name = "ABI")]
     pub(crate) abi: Option<Abi>,
+
+    /// What UNM's numbers mean, which its files do not say: sunos0 (SunOS counted from 0), sunos1 (from 1)
+    /// or i386
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) numbering: Option<Numbering>,
 
     /// What makes a stream: thread, process or file
     #[arg(long, value_name = "UNIT", default_value = "thread", value_parser = grouping)]
@@ -96,6 +102,7 @@ impl Default for Reading {
         Reading {
             format: None,
             abi: None,
+            numbering: None,
             streams: Grouping::PerThread,
             part: Vec::new(),
         }

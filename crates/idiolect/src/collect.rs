@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use idiolect_detect::{Stream, Streams};
-use idiolect_trace::StartKind;
 use idiolect_trace::read::Part;
+use idiolect_trace::{Abi, StartKind};
 
 use crate::args::Reading;
 use crate::input::{self, Begun, Handler, Input};
@@ -21,18 +21,25 @@ pub(crate) struct Collected {
 
 /// Reads all streams of these paths; of labelled data sets only these parts.
 pub(crate) fn read(paths: &[PathBuf], reading: &Reading, parts: &[Part]) -> Result<Collected> {
+    from(Input::Paths(paths), reading, parts)
+}
+
+/// The same of any input.
+pub(crate) fn from(input: Input<'_>, reading: &Reading, parts: &[Part]) -> Result<Collected> {
     let mut collector = Collector::default();
-    let totals = input::read(Input::Paths(paths), reading, parts, &mut collector)?;
+    let read = input::read(input, reading, parts, &mut collector)?;
+    let mut streams = collector.streams;
+    streams.abis = read.abis.iter().map(Abi::to_string).collect();
     Ok(Collected {
-        streams: collector.streams,
-        sources: totals.sources,
+        streams,
+        sources: read.sources,
     })
 }
 
 /// Gathers streams as they end.
 #[derive(Debug, Default)]
-pub(crate) struct Collector {
-    pub(crate) streams: Streams,
+struct Collector {
+    streams: Streams,
     open: HashMap<u64, Stream>,
 }
 

@@ -1,6 +1,6 @@
 //! From paths to the calls of streams, with what was passed over said aloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{
     self, FileSkip, Label, Part, ReadOptions, Sink, Source, SourceReport, Totals,
 };
-use idiolect_trace::{Record, StartKind, StreamId};
+use idiolect_trace::{Abi, Record, StartKind, StreamId};
 use indicatif::ProgressBar;
 
 use crate::args::Reading;
@@ -80,19 +80,59 @@ pub(crate) fn parts_to_judge(reading: &Reading) -> &[Part] {
     }
 }
 
-/// Refuses to judge calls of which the profile knows none: it was made for something else.
-pub(crate) fn refuse_all_unknown(profile: &Profile, calls: u64, unknown: u64) -> Result<()> {
-    if calls == 0 || unknown < calls {
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// Files that were used.
+    pub(crate) sources: u64,
+    /// The ABIs of the calls in them.
+    pub(crate) abis: BTreeSet<Abi>,
+}
+
+/// Refuses to judge calls that the profile was not made for: it knows none of their names, or fewer than
+/// half and they are another ABI's. Says aloud where calls of different ABIs are compared by their names.
+pub(crate) fn check_calls(profile: &Profile, read: &Read, calls: u64, unknown: u64) -> Result<()> {
+    if calls == 0 {
         return Ok(());
+    }
+    if unknown < calls {
+        return check_abis(profile, read, calls, unknown);
     }
     let known: Vec<&str> = profile.vocabulary.calls().collect();
     bail!(
         "the profile knows none of the {} in this trace (it knows {}, such as {}): was it trained on \
-         another system, or was the trace read with the wrong --abi?",
+         another system, or was the trace read with the wrong --abi or --numbering?",
         ui::plural(calls, "call"),
         ui::count(known.len()),
         known[..known.len().min(3)].join(", "),
     );
+}
+
+fn check_abis(profile: &Profile, read: &Read, calls: u64, unknown: u64) -> Result<()> {
+    let learned = &profile.provenance.abis;
+    let is_learned = |abi: &Abi| learned.contains(abi.as_str());
+    if learned.is_empty() || read.abis.iter().any(is_learned) {
+        return Ok(());
+    }
+    let learned: Vec<&str> = learned.iter().map(String::as_str).collect();
+    let seen: Vec<&str> = read.abis.iter().map(|abi| abi.as_str()).collect();
+    let (learned, seen) = (learned.join(" and "), seen.join(" and "));
+    let known = calls - unknown;
+    let share = ui::percent(known as f64 / calls as f64);
+    if unknown * 2 > calls {
+        bail!(
+            "the profile learned calls of {learned} and these are of {seen}: it knows the names of only \
+             {share} of {}, too few to judge by. Train on traces of {seen}, or name the right --abi or \
+             --numbering",
+            ui::plural(calls, "call"),
+        );
+    }
+    ui::say(&format!(
+        "the profile learned calls of {learned} and these are of {seen}: compared by their names, of which \
+         it knows those of {share} of {}",
+        ui::plural(calls, "call"),
+    ));
+    Ok(())
 }
 
 /// The name of a data set's part on the command line.
@@ -111,10 +151,11 @@ pub(crate) fn read(
     reading: &Reading,
     parts: &[Part],
     handler: &mut dyn Handler,
-) -> Result<Totals> {
+) -> Result<Read> {
     let options = ReadOptions {
         format: reading.format,
         abi: reading.abi,
+        numbering: reading.numbering,
         ..ReadOptions::default()
     };
     let (wanted, bar): (&dyn Fn(&str) -> bool, _) = match &input {
@@ -137,7 +178,8 @@ pub(crate) fn read(
         sources: 0,
         other_parts: BTreeMap::new(),
         skipped_files: BTreeMap::new(),
-        calls: 0,
+        records: 0,
+        abis: BTreeSet::new(),
         bar,
     };
     let said_aloud = matches!(input, Input::Paths(_));
@@ -153,7 +195,7 @@ pub(crate) fn read(
         // Also before an error: what was passed over is most often why.
         feed.say_files();
     }
-    let mut totals = result?;
+    let totals = result?;
     if said_aloud {
         feed.say(&totals);
     }
@@ -168,8 +210,10 @@ pub(crate) fn read(
             part_name(part)
         );
     }
-    totals.sources = feed.sources;
-    Ok(totals)
+    Ok(Read {
+        sources: feed.sources,
+        abis: feed.abis,
+    })
 }
 
 struct Feed<'a> {
@@ -185,7 +229,9 @@ struct Feed<'a> {
     other_parts: BTreeMap<Part, u64>,
     /// Files passed over, by reason: how many, and the first.
     skipped_files: BTreeMap<String, (u64, String)>,
-    calls: u64,
+    records: u64,
+    /// Of the calls used.
+    abis: BTreeSet<Abi>,
     bar: ProgressBar,
 }
 
@@ -296,9 +342,12 @@ impl Sink for Feed<'_> {
         if !self.taken {
             return ControlFlow::Continue(());
         }
-        self.calls += 1;
-        if self.calls.is_multiple_of(BAR_EVERY) {
-            self.bar.set_position(self.calls);
+        if let Record::Call(call) = &record {
+            self.abis.insert(call.abi);
+        }
+        self.records += 1;
+        if self.records.is_multiple_of(BAR_EVERY) {
+            self.bar.set_position(self.records);
             self.bar.set_message("records");
         }
         self.assembler

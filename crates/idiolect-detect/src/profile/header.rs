@@ -127,6 +127,9 @@ pub struct Provenance {
     pub distinct_streams: usize,
     /// Calls read.
     pub calls: usize,
+    /// The ABIs of those calls, by name; empty where they are not known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub abis: BTreeSet<String>,
     /// Units that trained, tuned and calibrated.
     pub split: [usize; 3],
     /// How the calibration scores were made, in words.

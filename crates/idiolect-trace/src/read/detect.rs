@@ -27,11 +27,23 @@ pub(crate) enum Detected {
     Unrecognised,
 }
 
+/// What is known of a file beside its content.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hints {
+    /// What is looked at is all of it.
+    pub(crate) whole: bool,
+    /// It lies in a folder of ADFA-LD.
+    pub(crate) in_adfa: bool,
+    /// Numbers are known not to be i386.
+    pub(crate) other_abi: bool,
+    /// The table of UNM's numbers was named.
+    pub(crate) numbering: bool,
+}
+
 /// Tells the format from the first [`HEAD_BYTES`] of a file.
 ///
-/// `whole` is whether the file ends there (else its last line is left out, as it may be cut); `in_adfa`
-/// whether it lies in a folder of ADFA-LD; `other_abi` whether numbers are known not to be i386.
-pub(crate) fn detect(head: &[u8], whole: bool, in_adfa: bool, other_abi: bool) -> Detected {
+/// Where the file does not end there its last line is left out, as it may be cut.
+pub(crate) fn detect(head: &[u8], hints: Hints) -> Detected {
     if let Some(foreign) = by_magic(head) {
         return Detected::Foreign(foreign);
     }
@@ -43,7 +55,7 @@ pub(crate) fn detect(head: &[u8], whole: bool, in_adfa: bool, other_abi: bool) -
         return Detected::Foreign(Foreign::Binary);
     }
     let text = match text.iter().rposition(|byte| *byte == b'\n') {
-        Some(end) if !whole => &text[..end],
+        Some(end) if !hints.whole => &text[..end],
         _ => text,
     };
     let lines: Vec<&[u8]> = text
@@ -61,7 +73,7 @@ pub(crate) fn detect(head: &[u8], whole: bool, in_adfa: bool, other_abi: bool) -
     if is_strace(&lines) {
         return Detected::Known(Format::Strace);
     }
-    by_words(&lines, whole, in_adfa, other_abi)
+    by_words(&lines, hints)
 }
 
 /// What ADFA-LD says of a trace by the folders that it lies in, the innermost last.
@@ -181,7 +193,7 @@ fn is_strace_prefix(prefix: &[u8]) -> bool {
     })
 }
 
-fn by_words(lines: &[&[u8]], whole: bool, in_adfa: bool, other_abi: bool) -> Detected {
+fn by_words(lines: &[&[u8]], hints: Hints) -> Detected {
     let (mut numbers, mut names, mut others) = (0_usize, 0_usize, 0_usize);
     let mut lines_with_words = 0_usize;
     let mut all_pairs = true;
@@ -212,21 +224,25 @@ fn by_words(lines: &[&[u8]], whole: bool, in_adfa: bool, other_abi: bool) -> Det
         all_pairs &= in_line == 2 && first_is_number;
     }
     // The last word may be cut where the head does not end with a line.
-    if !whole && lines.len() == 1 {
+    if !hints.whole && lines.len() == 1 {
         others = others.saturating_sub(1);
     }
     let total = numbers + names + others;
     if total == 0 {
         return Detected::Unrecognised;
     }
-    if numbers == total && in_adfa {
+    if numbers == total && hints.in_adfa {
         return Detected::Known(Format::Adfa);
     }
     // Also where there is one pair alone: UNM's data have files of a single call.
     if all_pairs {
+        // Names need no table; there is one word a line that is a number, the process's.
+        if hints.numbering || names == lines_with_words {
+            return Detected::Known(Format::Unm);
+        }
         return Detected::Foreign(Foreign::NumberPairs);
     }
-    if numbers == total && lines_with_words == 1 && numbers > 1 && !other_abi {
+    if numbers == total && lines_with_words == 1 && numbers > 1 && !hints.other_abi {
         return Detected::Known(Format::Adfa);
     }
     // Four of five words, so that prose with a call's name in it is not a trace.
@@ -246,8 +262,15 @@ fn contains(text: &[u8], piece: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    const WHOLE: Hints = Hints {
+        whole: true,
+        in_adfa: false,
+        other_abi: false,
+        numbering: false,
+    };
+
     fn known(text: &str) -> Detected {
-        detect(text.as_bytes(), true, false, false)
+        detect(text.as_bytes(), WHOLE)
     }
 
     #[test]
@@ -282,13 +305,42 @@ mod tests {
     #[test]
     fn the_place_and_the_abi_count() {
         assert_eq!(
-            detect(b"6", true, true, false),
+            detect(
+                b"6",
+                Hints {
+                    in_adfa: true,
+                    ..WHOLE
+                }
+            ),
             Detected::Known(Format::Adfa)
         );
         assert_eq!(
-            detect(b"6 7 8", true, false, true),
+            detect(
+                b"6 7 8",
+                Hints {
+                    other_abi: true,
+                    ..WHOLE
+                }
+            ),
             Detected::Known(Format::Plain)
         );
+    }
+
+    #[test]
+    fn pairs_are_unm_s_once_their_table_is_named() {
+        let named = Hints {
+            numbering: true,
+            ..WHOLE
+        };
+        for pairs in ["551 4  \n551 2  \n", "12 3\r\n13 5\r\n", "9 read\n"] {
+            assert_eq!(
+                detect(pairs.as_bytes(), named),
+                Detected::Known(Format::Unm)
+            );
+        }
+        // Names need no table; other formats are what they were.
+        assert_eq!(known("9 read\n8 write\n"), Detected::Known(Format::Unm));
+        assert_eq!(detect(b"1 2 3", named), Detected::Known(Format::Adfa));
     }
 
     #[test]
@@ -298,13 +350,9 @@ mod tests {
             known("To read this, open it and write.\n"),
             Detected::Unrecognised
         );
-        for pairs in ["12 3\n", "12 read\n13 write\n"] {
+        for pairs in ["12 3\n", "12 3\n12 4\n13 5\n", "12 read\n13 no_call\n"] {
             assert_eq!(known(pairs), Detected::Foreign(Foreign::NumberPairs));
         }
-        assert_eq!(
-            known("12 3\n12 4\n13 5\n"),
-            Detected::Foreign(Foreign::NumberPairs)
-        );
         assert_eq!(known("# only a comment\n"), Detected::Unrecognised);
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::read::{Foreign, Format};
+use crate::read::{Foreign, Format, Numbering};
 
 /// Why a trace could not be read. Each says where, and what to do; all text in it is safe to print.
 #[derive(Debug, thiserror::Error)]
@@ -54,13 +54,41 @@ pub enum ReadError {
     /// The format cannot be told from the content.
     #[error(
         "{origin}: cannot tell which format this text is in; it begins {excerpt:?}. \
-         If it is a trace, name its format (--format strace, adfa, plain or jsonl)"
+         If it is a trace, name its format (--format strace, adfa, plain, jsonl or unm)"
     )]
     Unrecognised {
         /// The source.
         origin: Arc<str>,
         /// Its beginning.
         excerpt: String,
+    },
+    /// Pairs of process and call numbers whose table nobody named.
+    #[error(
+        "{origin}: pairs of a process number and a call number, as in UNM's data, and nothing in the file \
+         says by which table: name it, {}{advice}",
+        Numbering::ADVICE
+    )]
+    NoNumbering {
+        /// The source.
+        origin: Arc<str>,
+        /// What its beginning rules out; empty, or a sentence with what goes before it.
+        advice: String,
+    },
+    /// The calls make no sense by the table that was named.
+    #[error(
+        "{origin}: by the table {numbering}, {reason}; so the calls are numbered in another way{fits}: \
+         name the table that they are of, {}",
+        Numbering::ADVICE
+    )]
+    WrongNumbering {
+        /// The first source that was read by it.
+        origin: Arc<str>,
+        /// The table that was named.
+        numbering: Numbering,
+        /// What cannot be.
+        reason: String,
+        /// Which tables fit; empty, or what goes on from the sentence.
+        fits: String,
     },
     /// More than half of it does not parse.
     #[error(

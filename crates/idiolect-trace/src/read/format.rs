@@ -15,11 +15,19 @@ pub enum Format {
     Plain,
     /// [`Record`](crate::Record)s as JSON, one a line.
     Jsonl,
+    /// The University of New Mexico's: a process number and a call a line.
+    Unm,
 }
 
 impl Format {
     /// All of them, in the order in which help lists them.
-    pub const ALL: [Format; 4] = [Format::Strace, Format::Adfa, Format::Plain, Format::Jsonl];
+    pub const ALL: [Format; 5] = [
+        Format::Strace,
+        Format::Adfa,
+        Format::Plain,
+        Format::Jsonl,
+        Format::Unm,
+    ];
 
     /// The name used on the command line.
     pub fn as_str(self) -> &'static str {
@@ -28,6 +36,7 @@ impl Format {
             Format::Strace => "strace",
             Format::Plain => "plain",
             Format::Jsonl => "jsonl",
+            Format::Unm => "unm",
         }
     }
 }
@@ -40,7 +49,7 @@ impl fmt::Display for Format {
 
 /// The text names no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such format: {0:?} (known: strace, adfa, plain, jsonl)")]
+#[error("no such format: {0:?} (known: strace, adfa, plain, jsonl, unm)")]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {

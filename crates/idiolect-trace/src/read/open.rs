@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::read::archive::is_zip;
 use crate::read::source::{Flow, Item, Place, Reading};
+use crate::read::unm::Plausibility;
 use crate::read::{FileSkip, ReadError, ReadOptions, Sink, Totals, escape};
 
 /// Reads all that is in a path: a file, a folder, an archive, or standard input (`-`).
@@ -39,6 +40,7 @@ pub fn read_paths<P: AsRef<Path>>(
         options,
         sink,
         totals: Totals::default(),
+        unm: Plausibility::default(),
     };
     for path in paths {
         if reading.path(path.as_ref())?.is_break() {
@@ -46,7 +48,7 @@ pub fn read_paths<P: AsRef<Path>>(
             break;
         }
     }
-    Ok(reading.totals)
+    reading.finish()
 }
 
 /// Reads bytes as if they were a file of this name.
@@ -63,6 +65,7 @@ pub fn read_bytes(
         options,
         sink,
         totals: Totals::default(),
+        unm: Plausibility::default(),
     };
     let item = Item {
         origin: escape(name.as_bytes()).into(),
@@ -77,7 +80,7 @@ pub fn read_bytes(
         reading.stream(&item, &mut &bytes[..])?
     };
     reading.totals.stopped = flow.is_break();
-    Ok(reading.totals)
+    reading.finish()
 }
 
 /// Whether a file or folder of this name is one that systems and editors leave behind.
@@ -91,6 +94,15 @@ pub(crate) fn is_left_behind(name: &[u8]) -> bool {
 }
 
 impl Reading<'_> {
+    fn finish(self) -> Result<Totals, ReadError> {
+        if !self.totals.stopped
+            && let Some(numbering) = self.options.numbering
+        {
+            self.unm.judge(numbering)?;
+        }
+        Ok(self.totals)
+    }
+
     fn path(&mut self, path: &Path) -> Flow {
         if path.as_os_str() == "-" {
             let item = Item {

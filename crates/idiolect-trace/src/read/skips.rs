@@ -39,6 +39,8 @@ pub enum SkipKind {
     ToolMessage,
     /// A signal, or another event that is no call.
     NotACall,
+    /// A mark between parts of a file (`0 0` in UNM's data).
+    Separator,
     /// A second half (`<... read resumed>`) whose first half is not in the file.
     OrphanResumed,
     /// A call that never returned in this file.
@@ -60,6 +62,7 @@ impl SkipKind {
             SkipKind::ProgramOutput
             | SkipKind::ToolMessage
             | SkipKind::NotACall
+            | SkipKind::Separator
             | SkipKind::NeverResumed => false,
         }
     }
@@ -74,6 +77,7 @@ impl fmt::Display for SkipKind {
             SkipKind::ProgramOutput => "output of the traced program",
             SkipKind::ToolMessage => "messages of the tracing tool",
             SkipKind::NotACall => "signals and other events that are no calls",
+            SkipKind::Separator => "separators",
             SkipKind::OrphanResumed => "resumed calls whose beginning is missing",
             SkipKind::NeverResumed => "calls that never returned",
             SkipKind::OverBound => "beyond the bound on open threads",

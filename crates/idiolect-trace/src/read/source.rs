@@ -5,15 +5,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::Abi;
-use crate::read::detect::{self, Detected, HEAD_BYTES};
+use crate::read::detect::{self, Detected, HEAD_BYTES, Hints};
 use crate::read::drive::{Driven, drive};
 use crate::read::input::{Counted, Head, Meter, UnpackBound};
 use crate::read::jsonl::JsonlReader;
 use crate::read::skips::EXCERPT_BYTES;
 use crate::read::strace::StraceReader;
 use crate::read::tokens::{Words, read_words};
+use crate::read::unm::{Plausibility, UnmReader};
 use crate::read::{
-    FileSkip, Format, ReadError, ReadOptions, Sink, SkipKind, Source, SourceReport, Totals, escape,
+    FileSkip, Foreign, Format, ReadError, ReadOptions, Sink, SkipKind, Source, SourceReport,
+    Totals, escape,
 };
 
 /// Whether to go on; an error where reading failed.
@@ -24,6 +26,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) options: &'a ReadOptions,
     pub(crate) sink: &'a mut dyn Sink,
     pub(crate) totals: Totals,
+    /// What speaks for and against the tables of UNM's numbers.
+    pub(crate) unm: Plausibility,
 }
 
 /// One file, and how it was come by.
@@ -69,8 +73,13 @@ impl Reading<'_> {
             Some(_) if bytes.trim_ascii().is_empty() && whole => Detected::Empty,
             Some(format) => Detected::Known(format),
             None => {
-                let other_abi = self.options.abi.is_some_and(|abi| abi != Abi::I386);
-                detect::detect(bytes, whole, label.is_some(), other_abi)
+                let hints = Hints {
+                    whole,
+                    in_adfa: label.is_some(),
+                    other_abi: self.options.abi.is_some_and(|abi| abi != Abi::I386),
+                    numbering: self.options.numbering.is_some(),
+                };
+                detect::detect(bytes, hints)
             }
         };
         let origin = item.origin.clone();
@@ -83,6 +92,10 @@ impl Reading<'_> {
                     _ => FileSkip::Unrecognised,
                 };
                 return Ok(self.skip_file(&origin, &reason));
+            }
+            Detected::Foreign(Foreign::NumberPairs) => {
+                let advice = Plausibility::advice(bytes);
+                return Err(ReadError::NoNumbering { origin, advice });
             }
             Detected::Foreign(foreign) => return Err(ReadError::Foreign { origin, foreign }),
             Detected::Empty => return Err(ReadError::Empty { origin }),
@@ -153,6 +166,10 @@ impl Reading<'_> {
                 let mut reader = JsonlReader::new(origin.clone());
                 drive(&mut reader, input, origin, limit, report, sink)
             }
+            Format::Unm => {
+                let mut reader = UnmReader::new(origin.clone(), self.options, &mut self.unm);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
             Format::Strace => {
                 let mut reader = StraceReader::new(source, self.options);
                 drive(&mut reader, input, origin, limit, report, sink)
@@ -202,7 +219,7 @@ fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadE
         total: units,
         units: match source.format {
             Format::Adfa | Format::Plain => "words",
-            Format::Strace | Format::Jsonl => "lines",
+            Format::Strace | Format::Jsonl | Format::Unm => "lines",
         },
         first_line: first.first_line,
         excerpt: first.excerpt.clone(),

@@ -13,7 +13,7 @@ use crate::{Abi, Call, CallName, Record, StreamId, table};
 
 /// Largest number that is taken for a call's, so that a number out of something else is not; the
 /// largest of Linux are arm's own, just below this (0xf0001 and following).
-const MAX_NUMBER: u32 = 1 << 20;
+pub(crate) const MAX_NUMBER: u32 = 1 << 20;
 
 /// What the words are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,16 +168,19 @@ fn by_number(abi: Abi, number: u32) -> Parsed {
     (abi, Some(number), table::by_number(abi, number))
 }
 
-/// All of Linux's names are in small letters, so a word that is not is prose.
 fn by_name(abi: Abi, text: &str) -> Option<Parsed> {
-    let name = table::canonical(text)?;
-    if name.as_str().bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return None;
-    }
+    let name = lower_name(text)?;
     Some((abi, table::number(abi, &name), name))
 }
 
-fn parse_decimal(text: &str) -> Option<u32> {
+/// The call that a word names. All names are in small letters, so a word that is not is prose.
+pub(crate) fn lower_name(text: &str) -> Option<CallName> {
+    let prose = |name: &CallName| name.as_str().bytes().any(|byte| byte.is_ascii_uppercase());
+    table::canonical(text).filter(|name| !prose(name))
+}
+
+/// A call's number.
+pub(crate) fn parse_decimal(text: &str) -> Option<u32> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

@@ -8,9 +8,9 @@ use idiolect_detect::{FitError, Verdict};
 
 use super::explain::{self, Explained};
 use crate::args::{Demo, Learning, Reading};
-use crate::collect::Collector;
+use crate::collect;
 use crate::exit;
-use crate::input::{self, Input};
+use crate::input::Input;
 use crate::learn;
 use crate::output::{finish, out};
 use crate::ui;
@@ -42,9 +42,8 @@ pub(crate) fn run(args: &Demo) -> Result<u8> {
     )?;
     out.flush()?;
 
-    let mut normal = Collector::default();
     let is_learned = |origin: &str| is_normal(origin) && !is_held_back(origin);
-    input::read(embedded(&is_learned), &reading, &[], &mut normal)?;
+    let normal = collect::from(embedded(&is_learned), &reading, &[])?;
     let learning = Learning {
         seed: args.seed,
         ..Learning::default()

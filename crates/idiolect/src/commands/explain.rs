@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Explain) -> Result<u8> {
         usize::from(args.streams_shown),
         usize::from(args.calls),
     );
-    input::read(
+    let read = input::read(
         Input::Paths(&args.paths),
         &args.reading,
         input::parts_to_judge(&args.reading),
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Explain) -> Result<u8> {
     if explaining.streams == 0 {
         bail!("there is no stream to explain in what was read");
     }
-    input::refuse_all_unknown(&profile, explaining.calls, explaining.unknown_calls)?;
+    input::check_calls(&profile, &read, explaining.calls, explaining.unknown_calls)?;
     let found = explaining.anomalous > 0;
     let mut out = out();
     if args.json {

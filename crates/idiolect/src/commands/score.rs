@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::Score;
 use crate::exit;
-use crate::input::{self, Begun, Handler, Input};
+use crate::input::{self, Begun, Handler, Input, Read};
 use crate::output::{finish, out};
 use crate::ui;
 
@@ -29,13 +29,13 @@ pub(crate) fn run(args: &Score) -> Result<u8> {
         tally: Tally::default(),
         labelled: Vec::new(),
     };
-    input::read(
+    let read = input::read(
         Input::Paths(&args.paths),
         &args.reading,
         input::parts_to_judge(&args.reading),
         &mut scoring,
     )?;
-    scoring.finish(&profile, args.judging.fail_on_anomaly)
+    scoring.finish(&profile, &read, args.judging.fail_on_anomaly)
 }
 
 /// Scores streams as they go by: what is kept is one state a stream that is open.
@@ -237,13 +237,13 @@ impl Scoring<'_> {
         Ok(())
     }
 
-    fn finish(self, profile: &Profile, fail_on_anomaly: bool) -> Result<u8> {
+    fn finish(self, profile: &Profile, read: &Read, fail_on_anomaly: bool) -> Result<u8> {
         finish(self.out)?;
         let tally = &self.tally;
         if tally.streams == 0 {
             bail!("there is no stream to score in what was read");
         }
-        input::refuse_all_unknown(profile, tally.calls, tally.unknown_calls)?;
+        input::check_calls(profile, read, tally.calls, tally.unknown_calls)?;
         let mut summary = format!(
             "{} of {} anomalous",
             ui::count(tally.anomalous),

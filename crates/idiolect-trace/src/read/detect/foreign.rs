@@ -61,9 +61,7 @@ impl Foreign {
             Foreign::Profile => ": it is what the traces are scored with",
             Foreign::Scap => ". Write it out as text first (sysdig -r FILE)",
             Foreign::PerfData => ". Write it out as text first (perf script)",
-            Foreign::NumberPairs => {
-                ". If all of its words are calls all the same, force it (--format plain)"
-            }
+            Foreign::NumberPairs => ". Name the table of its call numbers (--numbering)",
             _ => "",
         }
     }
@@ -300,7 +298,7 @@ fn is_lttng(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::detect::{Detected, detect};
+    use crate::read::detect::{Detected, Hints, detect};
 
     #[test]
     fn looks() {
@@ -342,7 +340,13 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                detect(head, true, false, false),
+                detect(
+                    head,
+                    Hints {
+                        whole: true,
+                        ..Hints::default()
+                    }
+                ),
                 Detected::Foreign(foreign),
                 "{}",
                 head.escape_ascii()

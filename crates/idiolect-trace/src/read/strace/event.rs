@@ -91,7 +91,7 @@ pub(super) fn is_loose_end(line: &[u8]) -> bool {
 /// one.
 pub(super) fn is_known_call(name: &str) -> bool {
     table::canonical(name).is_some_and(|name| {
-        Abi::ALL
+        Abi::LINUX
             .iter()
             .any(|abi| table::number(*abi, &name).is_some())
     })

@@ -8,7 +8,7 @@ use idiolect_trace::StartKind;
 use idiolect_trace::read::escape;
 
 use super::Which;
-use crate::input::{self, Begun, Handler, Input};
+use crate::input::{self, Begun, Handler, Input, Read};
 use crate::ui;
 
 /// A stream with its calls.
@@ -105,13 +105,13 @@ pub(super) fn record(which: &Which, judge: &Judge<'_>) -> Result<(Recording, Nam
         calls: 0,
         unknown_calls: 0,
     };
-    input::read(
+    let read = input::read(
         Input::Paths(&which.paths),
         &which.reading,
         input::parts_to_judge(&which.reading),
         &mut recorder,
     )?;
-    recorder.finish()
+    recorder.finish(&read)
 }
 
 struct Recorder<'a> {
@@ -253,7 +253,7 @@ impl Recorder<'_> {
         Some(Fit::Anomaly(anomalous, stream.new_program, above))
     }
 
-    fn finish(self) -> Result<(Recording, Names)> {
+    fn finish(self, read: &Read) -> Result<(Recording, Names)> {
         if self.streams == 0 {
             bail!("there is no stream to draw in what was read");
         }
@@ -280,7 +280,7 @@ impl Recorder<'_> {
                 escape(recording.name.as_bytes())
             );
         }
-        input::refuse_all_unknown(self.judge.profile(), self.calls, self.unknown_calls)?;
+        input::check_calls(self.judge.profile(), read, self.calls, self.unknown_calls)?;
         Ok((recording, self.names))
     }
 }

@@ -45,12 +45,12 @@ pub(super) fn score(
         unknown_calls: vec![0; judges.len()],
     };
     let parts = input::parts_to_judge(reading);
-    input::read(Input::Paths(paths), reading, parts, &mut scoring)?;
+    let read = input::read(Input::Paths(paths), reading, parts, &mut scoring)?;
     if scoring.scored.is_empty() {
         bail!("there is no stream to score in what was read");
     }
     for (judge, &unknown) in judges.iter().zip(&scoring.unknown_calls) {
-        input::refuse_all_unknown(judge.profile(), scoring.calls, unknown)?;
+        input::check_calls(judge.profile(), &read, scoring.calls, unknown)?;
     }
     Ok(scoring.scored)
 }
