@@ -315,7 +315,17 @@ mod tests {
             let least = if abi == Abi::Sunos { 180 } else { 325 };
             assert!(known >= least, "{abi} has only {known} calls");
         }
-        assert_eq!(joined, ["i386 22 52 umount2", "i386 82 142 select"]);
+        assert_eq!(
+            joined,
+            [
+                "i386 22 52 umount2",
+                "i386 82 142 select",
+                "sunos 18 38 stat",
+                "sunos 21 161 mount",
+                "sunos 28 59 fstat",
+                "sunos 39 78 setpgrp"
+            ]
+        );
     }
 
     /// The rule of the module's documentation: no ABI has an alias and its canonical name as two calls.

@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Sample(crate::commands::sample::Sample),
     Transitions(crate::commands::transitions::Transitions),
     Portability(crate::commands::portability::Portability),
+    Convert(crate::commands::convert::Convert),
     Eval(crate::commands::eval::Eval),
 }
 

@@ -30,6 +30,10 @@ pub(crate) enum Input<'a> {
 
 /// Takes the calls of streams, each stream under a key that does not come again after its end.
 pub(crate) trait Handler {
+    /// A record, before what is made of it.
+    fn record(&mut self, _record: &Record) -> Result<()> {
+        Ok(())
+    }
     /// A stream begins.
     fn begin(&mut self, key: u64, begun: &Begun<'_>) -> Result<()>;
     /// Its next call.
@@ -344,6 +348,10 @@ impl Sink for Feed<'_> {
         }
         if let Record::Call(call) = &record {
             self.abis.insert(call.abi);
+        }
+        if let Err(error) = self.passing.handler.record(&record) {
+            self.passing.failed = Some(error);
+            return ControlFlow::Break(());
         }
         self.records += 1;
         if self.records.is_multiple_of(BAR_EVERY) {

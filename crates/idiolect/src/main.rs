@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Sample(args) => commands::sample::run(args),
         Command::Transitions(args) => commands::transitions::run(args),
         Command::Portability(args) => commands::portability::run(args),
+        Command::Convert(args) => commands::convert::run(args),
         Command::Eval(args) => commands::eval::run(args),
     };
     match result {

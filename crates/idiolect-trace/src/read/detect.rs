@@ -1,5 +1,7 @@
 //! Which format a file is in, from its beginning.
 
+use std::collections::HashSet;
+
 use crate::read::{Format, Label, Part};
 use crate::table;
 
@@ -196,7 +198,8 @@ fn is_strace_prefix(prefix: &[u8]) -> bool {
 fn by_words(lines: &[&[u8]], hints: Hints) -> Detected {
     let (mut numbers, mut names, mut others) = (0_usize, 0_usize, 0_usize);
     let mut lines_with_words = 0_usize;
-    let mut all_pairs = true;
+    let mut pairs = 0_usize;
+    let mut processes = HashSet::new();
     for line in lines {
         let code = line.split(|byte| *byte == b'#').next().unwrap_or_default();
         let mut words = code
@@ -212,6 +215,7 @@ fn by_words(lines: &[&[u8]], hints: Hints) -> Detected {
             in_line += 1;
             if in_line == 1 {
                 first_is_number = word.iter().all(u8::is_ascii_digit);
+                processes.insert(word);
             }
             if word.iter().all(u8::is_ascii_digit) {
                 numbers += 1;
@@ -221,7 +225,7 @@ fn by_words(lines: &[&[u8]], hints: Hints) -> Detected {
                 others += 1;
             }
         }
-        all_pairs &= in_line == 2 && first_is_number;
+        pairs += usize::from(in_line == 2 && first_is_number);
     }
     // The last word may be cut where the head does not end with a line.
     if !hints.whole && lines.len() == 1 {
@@ -234,10 +238,15 @@ fn by_words(lines: &[&[u8]], hints: Hints) -> Detected {
     if numbers == total && hints.in_adfa {
         return Detected::Known(Format::Adfa);
     }
+    // Who names a table means pairs, though some lines are not.
+    if hints.numbering && pairs * 2 > lines_with_words {
+        return Detected::Known(Format::Unm);
+    }
     // Also where there is one pair alone: UNM's data have files of a single call.
-    if all_pairs {
-        // Names need no table; there is one word a line that is a number, the process's.
-        if hints.numbering || names == lines_with_words {
+    if pairs == lines_with_words {
+        // Names need no table. Where no number comes twice it is a list, such as the table itself.
+        let is_list = lines_with_words > 1 && processes.len() == lines_with_words;
+        if names == lines_with_words && !is_list {
             return Detected::Known(Format::Unm);
         }
         return Detected::Foreign(Foreign::NumberPairs);
@@ -339,7 +348,11 @@ mod tests {
             );
         }
         // Names need no table; other formats are what they were.
-        assert_eq!(known("9 read\n8 write\n"), Detected::Known(Format::Unm));
+        assert_eq!(known("9 read\n9 write\n"), Detected::Known(Format::Unm));
+        assert_eq!(
+            known("2 read\n3 write\n"),
+            Detected::Foreign(Foreign::NumberPairs)
+        );
         assert_eq!(detect(b"1 2 3", named), Detected::Known(Format::Adfa));
     }
 

@@ -144,7 +144,7 @@ impl fmt::Display for FileSkip {
         match self {
             FileSkip::LeftBehind => f.write_str("a file that systems and editors leave behind"),
             FileSkip::Empty => f.write_str("empty"),
-            FileSkip::Foreign(foreign) => write!(f, "looks like {foreign}"),
+            FileSkip::Foreign(foreign) => write!(f, "looks like {foreign}{}", foreign.advice()),
             FileSkip::Unrecognised => f.write_str("text in no known form"),
             FileSkip::NestedArchive => f.write_str("an archive inside an archive"),
             FileSkip::Link => f.write_str("a link to a folder or to nothing"),

@@ -11,4 +11,5 @@ mod captures;
 mod collect;
 mod files;
 mod jsonl;
+mod unm;
 mod words;
