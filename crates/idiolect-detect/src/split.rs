@@ -109,8 +109,9 @@ pub fn split(
     let distinct = hashes.iter().collect::<HashSet<_>>().len();
     let mut split = match policy {
         Policy::InTurn if streams.len() >= 3 => {
+            let rank = by_kind(streams);
             // Spread so that every part gets its share from the first ten streams on.
-            let share = |i: usize| (i as f64 * GOLDEN).fract();
+            let share = |i: usize| (rank[i] as f64 * GOLDEN).fract();
             Ok(by_share(streams, share))
         }
         Policy::Content if distinct >= MIN_UNITS => {
@@ -132,6 +133,22 @@ pub fn split(
 
 /// The fractional part of the golden ratio: its multiples fill the unit interval evenly.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
+/// The place of each stream where those of one program and of like lengths stand together, so that a part
+/// of every kind of stream goes to each part of the split: a command's child processes often alternate
+/// with the command itself.
+fn by_kind(streams: &Streams) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..streams.len()).collect();
+    order.sort_by_key(|&i| {
+        let stream = streams.get(i);
+        (&stream.executable, stream.symbols.len())
+    });
+    let mut rank = vec![0; order.len()];
+    for (place, stream) in order.into_iter().enumerate() {
+        rank[stream] = place;
+    }
+    rank
+}
 
 /// Splits into folds for cross-fitting: for each fold, the streams it holds calibrate, and the others
 /// train and tune. Copies share a fold.
@@ -367,6 +384,22 @@ mod tests {
             20
         );
         assert!(!split.tune.is_empty() && split.calibrate.len() >= 3);
+    }
+
+    #[test]
+    fn streams_of_every_kind_are_in_every_part() {
+        // A command and its child by turns, of which the child makes one call.
+        let mut streams = Streams::default();
+        for i in 0..24 {
+            let calls = vec!["read"; if i % 2 == 0 { 700 + i } else { 1 }];
+            let one = stream(&mut streams, StartKind::Attach, &calls);
+            streams.push(one);
+        }
+        let split = split(&streams, Policy::InTurn, None).unwrap();
+        for part in [&split.train, &split.tune, &split.calibrate] {
+            let short = part.iter().filter(|piece| piece.range.len() == 1).count();
+            assert!(short > 0 && short < part.len(), "{part:?}");
+        }
     }
 
     #[test]

@@ -137,7 +137,8 @@ impl OptimiserName {
 pub(crate) enum SplitName {
     /// By a hash of each stream's content, so that copies never straddle; by time where the streams are too few
     Content,
-    /// Every so many streams in turn, copies or not: for repeated runs of one command
+    /// Every so many of the streams of a program and a length, copies or not: for repeated runs of one
+    /// command
     InTurn,
     /// The beginning of every stream trains, its end is held out
     Time,
