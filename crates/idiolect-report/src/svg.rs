@@ -76,14 +76,26 @@ fn write_stroke(out: &mut String, stroke: Stroke) {
     }
 }
 
+/// A halo is the text once more, below: not every program that shows SVG can paint the stroke first.
 fn write_text(out: &mut String, text: &Text) {
+    if text.halo {
+        let mut stroke =
+            String::from(" aria-hidden=\"true\" stroke-linejoin=\"round\" stroke-width=\"3\"");
+        stroke.push_str(&paint("stroke", WHITE));
+        write_glyphs(out, text, WHITE, &stroke);
+    }
+    write_glyphs(out, text, text.color, "");
+}
+
+fn write_glyphs(out: &mut String, text: &Text, fill: Color, stroke: &str) {
     let (x, y) = (number(text.at.0), number(text.at.1));
     let _ = write!(
         out,
         "<text x=\"{x}\" y=\"{y}\" font-size=\"{}\"",
         number(text.size)
     );
-    out.push_str(&paint("fill", text.color));
+    out.push_str(&paint("fill", fill));
+    out.push_str(stroke);
     if text.weight == Weight::Medium {
         out.push_str(" font-weight=\"500\"");
     }
@@ -91,10 +103,6 @@ fn write_text(out: &mut String, text: &Text) {
         Anchor::Start => {}
         Anchor::Middle => out.push_str(" text-anchor=\"middle\""),
         Anchor::End => out.push_str(" text-anchor=\"end\""),
-    }
-    if text.halo {
-        out.push_str(" paint-order=\"stroke\" stroke-linejoin=\"round\" stroke-width=\"3\"");
-        out.push_str(&paint("stroke", WHITE));
     }
     // Several blanks in a row stay several.
     let _ = writeln!(
