@@ -23,15 +23,15 @@ pub(crate) fn gate_position(gate: usize, unit: usize) -> usize {
 }
 
 /// Activated gates, c, tanh(c) and h of eight units.
-struct Activated<F> {
-    gates: [F; GATES],
-    c: F,
-    tanh_c: F,
-    h: F,
+pub(crate) struct Activated<F> {
+    pub(crate) gates: [F; GATES],
+    pub(crate) c: F,
+    pub(crate) tanh_c: F,
+    pub(crate) h: F,
 }
 
 #[inline(always)]
-fn activate<S: Simd>(s: S, sums: [S::F; GATES], c_before: S::F) -> Activated<S::F> {
+pub(crate) fn activate<S: Simd>(s: S, sums: [S::F; GATES], c_before: S::F) -> Activated<S::F> {
     let i = sigmoid(s, sums[0]);
     let f = sigmoid(s, sums[1]);
     let g = tanh(s, sums[2]);

@@ -9,6 +9,7 @@ pub(crate) mod cell;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;
 pub(crate) mod loss;
+pub(crate) mod many;
 pub(crate) mod math;
 pub(crate) mod panel;
 mod plain;
