@@ -3,7 +3,10 @@
 use idiolect_trace::StartKind;
 
 use crate::split::Piece;
-use crate::{Detector, SignalSettings, Signals, Streams, Token, Tracker, Unit, Vocabulary};
+use crate::{
+    Detector, DetectorState, Run, SignalSettings, Signals, Streams, Symbol, Token, Tracker, Unit,
+    Vocabulary,
+};
 
 /// The signals of one unit.
 #[derive(Clone, Debug)]
@@ -24,64 +27,62 @@ pub(crate) fn score_units(
     unit: Unit,
     threads: usize,
 ) -> Vec<UnitScore> {
-    let one = |piece: &Piece| score_piece(detector, settings, streams, piece, tokens, unit);
-    let share = pieces.len().div_ceil(threads.max(1)).max(1);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = pieces
-            .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().flat_map(one).collect::<Vec<_>>()))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| match worker.join() {
-                Ok(scores) => scores,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
-}
-
-fn score_piece(
-    detector: &dyn Detector,
-    settings: &SignalSettings,
-    streams: &Streams,
-    piece: &Piece,
-    tokens: &[Token],
-    unit: Unit,
-) -> Vec<UnitScore> {
-    let stream = streams.get(piece.stream);
-    let mut state = detector.begin(stream.start);
-    for &symbol in &stream.symbols[..piece.range.start] {
-        feed(detector, &mut state, tokens[symbol as usize]);
-    }
-    let symbols = &stream.symbols[piece.range.clone()];
-    let units = symbols.chunks(unit_len(unit, symbols.len()));
-    let scores = units.filter_map(|calls| {
-        let mut tracker = Tracker::default();
-        for &symbol in calls {
-            match feed(detector, &mut state, tokens[symbol as usize]) {
-                Some(surprise) => tracker.observe(surprise, settings),
-                None => tracker.gap(),
-            }
-        }
-        let signals = tracker.signals(settings)?;
-        Some(UnitScore {
-            start: stream.start,
-            hash: streams.content_hash(stream.start, calls),
-            signals,
-        })
+    let heard = pieces.iter().map(|piece| {
+        let stream = streams.get(piece.stream);
+        (stream.start, &stream.symbols[..piece.range.end])
     });
-    scores.collect()
+    let surprises = hear(detector, &heard.collect::<Vec<_>>(), tokens, threads);
+    let mut scores = Vec::new();
+    for (piece, surprises) in pieces.iter().zip(surprises) {
+        let start = streams.get(piece.stream).start;
+        let symbols = &streams.get(piece.stream).symbols[piece.range.clone()];
+        let surprises = &surprises[piece.range.start..];
+        let len = unit_len(unit, symbols.len());
+        for (calls, surprises) in symbols.chunks(len).zip(surprises.chunks(len)) {
+            let mut tracker = Tracker::default();
+            for (&symbol, &surprise) in calls.iter().zip(surprises) {
+                match tokens[symbol as usize] {
+                    Vocabulary::GAP => tracker.gap(),
+                    _ => tracker.observe(surprise, settings),
+                }
+            }
+            scores.extend(tracker.signals(settings).map(|signals| UnitScore {
+                start,
+                hash: streams.content_hash(start, calls),
+                signals,
+            }));
+        }
+    }
+    scores
 }
 
-/// The surprise of a call; none for a gap.
-fn feed(detector: &dyn Detector, state: &mut crate::DetectorState, token: Token) -> Option<f32> {
-    if token == Vocabulary::GAP {
-        detector.gap(state);
-        None
-    } else {
-        Some(detector.observe(state, token))
-    }
+/// Streams that are followed at a time, so that memory for their states is bounded.
+const AT_A_TIME: usize = 4_096;
+
+/// The surprise of each of these symbols, and anything for a gap.
+fn hear(
+    detector: &dyn Detector,
+    streams: &[(StartKind, &[Symbol])],
+    tokens: &[Token],
+    threads: usize,
+) -> Vec<Vec<f32>> {
+    let some = |streams: &[(StartKind, &[Symbol])]| {
+        let mut heard: Vec<(DetectorState, Vec<Token>)> = streams
+            .iter()
+            .map(|(start, symbols)| {
+                let tokens = symbols.iter().map(|&symbol| tokens[symbol as usize]);
+                (detector.begin(*start), tokens.collect())
+            })
+            .collect();
+        let mut runs: Vec<Run<'_>> = heard
+            .iter_mut()
+            .map(|(state, tokens)| Run::new(state, tokens))
+            .collect();
+        detector.observe_runs(&mut runs, threads);
+        let surprises = runs.into_iter().map(|run| run.surprises);
+        surprises.collect::<Vec<_>>()
+    };
+    streams.chunks(AT_A_TIME).flat_map(some).collect()
 }
 
 /// The surprise of each call of these pieces, each begun as training begins it.
@@ -90,20 +91,24 @@ pub(crate) fn surprises(
     streams: &Streams,
     pieces: &[Piece],
     tokens: &[Token],
+    threads: usize,
 ) -> Vec<f32> {
-    let mut surprises = Vec::new();
-    for piece in pieces {
+    let heard = pieces.iter().map(|piece| {
         let stream = streams.get(piece.stream);
         let start = match piece.range.start {
             0 => stream.start,
             _ => StartKind::Attach,
         };
-        let mut state = detector.begin(start);
-        for &symbol in &stream.symbols[piece.range.clone()] {
-            surprises.extend(feed(detector, &mut state, tokens[symbol as usize]));
-        }
-    }
-    surprises
+        (start, &stream.symbols[piece.range.clone()])
+    });
+    let heard: Vec<_> = heard.collect();
+    let surprises = hear(detector, &heard, tokens, threads);
+    let pairs = heard.iter().zip(&surprises);
+    pairs
+        .flat_map(|((_, symbols), surprises)| symbols.iter().zip(surprises))
+        .filter(|&(&symbol, _)| tokens[symbol as usize] != Vocabulary::GAP)
+        .map(|(_, &surprise)| surprise)
+        .collect()
 }
 
 /// How many units there are in these pieces.

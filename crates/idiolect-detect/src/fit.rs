@@ -353,7 +353,13 @@ impl Fitter<'_> {
             Some(windows) => Model::Window(WindowModel::new(weights, unknown, windows.inputs)),
         };
 
-        let usual = calibrate::surprises(model.detector(), self.streams, &split.tune, &tokens);
+        let usual = calibrate::surprises(
+            model.detector(),
+            self.streams,
+            &split.tune,
+            &tokens,
+            self.threads,
+        );
         let (mean, deviation) = mean_and_deviation(&usual);
         let mut fitted = Fitted {
             vocabulary,

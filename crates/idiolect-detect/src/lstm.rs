@@ -1,20 +1,18 @@
-//! LSTM networks as detectors: of whole streams, and of windows.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+//! An LSTM network as a detector of whole streams.
 
 use idiolect_nn::{Scorer, State, Weights};
 use idiolect_trace::StartKind;
 
+use crate::detector::{FOREIGN_STATE, threads_or_all};
 use crate::known::KnownShare;
-use crate::{Detector, DetectorState, Token, Vocabulary};
+use crate::{Detector, DetectorState, Run, Token, Vocabulary};
 
 /// An LSTM language model of calls (Kim et al. 2016): its state runs from a stream's start.
 #[derive(Debug)]
 pub struct LstmModel {
     weights: Weights,
-    scorer: Scorer,
-    known: KnownShare,
+    pub(crate) scorer: Scorer,
+    pub(crate) known: KnownShare,
 }
 
 impl LstmModel {
@@ -38,6 +36,50 @@ impl LstmModel {
     }
 }
 
+/// Streams that are followed in step: as many as keep the weights of a block in the nearest cache busy.
+const IN_STEP: usize = 64;
+
+impl LstmModel {
+    /// Follows some streams in step, the longest first.
+    fn in_step(&self, runs: &mut [&mut Run<'_>]) {
+        let mut states = Vec::with_capacity(runs.len());
+        let mut sequences = Vec::with_capacity(runs.len());
+        for run in runs.iter_mut() {
+            let Run {
+                state,
+                tokens,
+                surprises,
+            } = &mut **run;
+            surprises.clear();
+            surprises.reserve(tokens.len());
+            states.push(of_stream(state));
+            sequences.push((*tokens, surprises));
+        }
+        let mut tokens = Vec::with_capacity(sequences.len());
+        let mut log_probs = vec![0.0; sequences.len()];
+        let mut place = 0;
+        loop {
+            tokens.clear();
+            let going_on = sequences.iter().map_while(|(run, _)| run.get(place));
+            tokens.extend(going_on.copied());
+            let count = tokens.len();
+            if count == 0 {
+                break;
+            }
+            let states = &mut states[..count];
+            self.scorer
+                .log_prob_many(states, &tokens, &mut log_probs[..count]);
+            self.scorer.advance_many(states, &tokens);
+            for ((&token, &log_prob), (_, surprises)) in
+                tokens.iter().zip(&log_probs).zip(&mut sequences)
+            {
+                surprises.push(self.known.surprise(token, || log_prob));
+            }
+            place += 1;
+        }
+    }
+}
+
 impl Detector for LstmModel {
     fn kind(&self) -> &'static str {
         "lstm"
@@ -58,6 +100,27 @@ impl Detector for LstmModel {
         surprise
     }
 
+    fn observe_runs(&self, runs: &mut [Run<'_>], threads: usize) {
+        // The longest first, so that those still going on stand together, and dealt out in turn, so that
+        // each thread has about the same to do.
+        let mut order: Vec<&mut Run<'_>> = runs.iter_mut().collect();
+        order.sort_by_key(|run| std::cmp::Reverse(run.tokens.len()));
+        let threads = threads_or_all(threads).min(order.len());
+        let mut hands: Vec<Vec<&mut Run<'_>>> = (0..threads).map(|_| Vec::new()).collect();
+        for (place, run) in order.into_iter().enumerate() {
+            hands[place % threads].push(run);
+        }
+        std::thread::scope(|scope| {
+            for mut hand in hands {
+                scope.spawn(move || {
+                    for group in hand.chunks_mut(IN_STEP) {
+                        self.in_step(group);
+                    }
+                });
+            }
+        });
+    }
+
     fn gap(&self, state: &mut DetectorState) {
         self.scorer.advance(of_stream(state), Vocabulary::GAP);
     }
@@ -72,116 +135,9 @@ impl Detector for LstmModel {
     }
 }
 
-/// An LSTM over windows: for each call it reads the calls before it, a fixed number of them, anew from its
-/// zero state. See [`Windows`](crate::Windows).
-#[derive(Debug)]
-pub struct WindowModel {
-    network: LstmModel,
-    inputs: usize,
-    /// ln p of calls that were asked for before: programs repeat themselves.
-    memo: Mutex<HashMap<Box<[Token]>, f32>>,
-}
-
-impl WindowModel {
-    /// Calls and their windows that are remembered. At 19 calls each they take about 20 MB.
-    const MEMO: usize = 1 << 17;
-
-    /// Of these weights, this probability of an unknown call (between 0 and 1) and this many calls that
-    /// go in (at least 1).
-    pub fn new(weights: Weights, unknown: f64, inputs: usize) -> Self {
-        WindowModel {
-            network: LstmModel::new(weights, unknown),
-            inputs: inputs.max(1),
-            memo: Mutex::default(),
-        }
-    }
-
-    /// The network that reads the windows.
-    pub fn network(&self) -> &LstmModel {
-        &self.network
-    }
-
-    /// Calls that go in.
-    pub fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    /// The state of the network that has read a window.
-    fn read(&self, window: &[Token]) -> State {
-        let mut state = self.network.scorer.state();
-        for &token in window {
-            self.network.scorer.advance(&mut state, token);
-        }
-        state
-    }
-
-    fn log_prob(&self, window: &[Token], token: Token) -> f32 {
-        let key: Box<[Token]> = window.iter().copied().chain([token]).collect();
-        // What a thread that panicked has left is whole: entries are inserted in one go.
-        let memo = || self.memo.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&known) = memo().get(&key) {
-            return known;
-        }
-        let log_prob = self.network.scorer.log_prob(&self.read(window), token);
-        let mut memo = memo();
-        if memo.len() >= Self::MEMO {
-            memo.clear();
-        }
-        memo.insert(key, log_prob);
-        log_prob
-    }
-
-    fn push(&self, window: &mut Vec<Token>, token: Token) {
-        if window.len() == self.inputs {
-            window.remove(0);
-        }
-        window.push(token);
-    }
-}
-
-impl Detector for WindowModel {
-    fn kind(&self) -> &'static str {
-        "window"
-    }
-
-    fn begin(&self, start: StartKind) -> DetectorState {
-        DetectorState::Window(vec![Vocabulary::start(start)])
-    }
-
-    fn observe(&self, state: &mut DetectorState, token: Token) -> f32 {
-        let window = of_window(state);
-        let known = self.network.known;
-        let surprise = known.surprise(token, || self.log_prob(window, token));
-        self.push(window, token);
-        surprise
-    }
-
-    fn gap(&self, state: &mut DetectorState) {
-        self.push(of_window(state), Vocabulary::GAP);
-    }
-
-    fn predict(&self, state: &DetectorState, probabilities: &mut Vec<f32>) {
-        let DetectorState::Window(window) = state else {
-            panic!("{FOREIGN_STATE}");
-        };
-        self.network
-            .predict(&DetectorState::Lstm(self.read(window)), probabilities);
-    }
-}
-
-/// A state belongs to the detector that began it; another's is a fault of the caller's.
-const FOREIGN_STATE: &str = "the state of another detector";
-
 fn of_stream(state: &mut DetectorState) -> &mut State {
     match state {
         DetectorState::Lstm(state) => state,
         DetectorState::Window(_) => panic!("{FOREIGN_STATE}"),
-    }
-}
-
-fn of_window(state: &mut DetectorState) -> &mut Vec<Token> {
-    match state {
-        DetectorState::Window(window) => window,
-        DetectorState::Lstm(_) => panic!("{FOREIGN_STATE}"),
     }
 }

@@ -7,7 +7,7 @@
 //! registers is at once turned into c and h. See [`gate_position`].
 
 use super::math::{sigmoid, tanh};
-use super::panel::{accumulate, accumulate_one};
+use super::panel::{ABREAST, accumulate, accumulate_one};
 use super::{Kernel, LANES, Simd, vector, vector_mut};
 
 /// Gates of a cell.
@@ -151,19 +151,41 @@ impl Kernel for Step<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let depth = self.input.len() + self.width;
-        for (block, panel) in self.panels.chunks_exact(depth * BLOCK).enumerate() {
-            let (input_panel, state_panel) = panel.split_at(self.input.len() * BLOCK);
-            let mut sums = [s.splat(0.0); GATES];
+    fn run<S: Simd>(mut self, s: S) {
+        let blocks = self.width / LANES;
+        let mut block = 0;
+        while block + ABREAST <= blocks {
+            self.blocks::<S, ABREAST>(s, block);
+            block += ABREAST;
+        }
+        match blocks - block {
+            2 => self.blocks::<S, 2>(s, block),
+            1 => self.blocks::<S, 1>(s, block),
+            _ => {}
+        }
+    }
+}
+
+impl Step<'_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const N: usize>(&mut self, s: S, first: usize) {
+        let (input, depth) = (self.input.len(), self.input.len() + self.width);
+        let mut sums = [[s.splat(0.0); GATES]; N];
+        let (mut input_panels, mut state_panels): ([&[f32]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
+        for (b, sums) in sums.iter_mut().enumerate() {
+            let block = first + b;
+            let panel = &self.panels[block * depth * BLOCK..][..depth * BLOCK];
+            (input_panels[b], state_panels[b]) = panel.split_at(input * BLOCK);
             for (gate, sum) in sums.iter_mut().enumerate() {
                 *sum = s.load(vector(self.start, block * BLOCK + gate * LANES));
             }
-            if !input_panel.is_empty() {
-                accumulate_one(s, self.input, input_panel, &mut sums);
-            }
-            accumulate_one(s, self.h_before, state_panel, &mut sums);
-            let unit = block * LANES;
+        }
+        if input > 0 {
+            accumulate_one(s, self.input, input_panels, &mut sums);
+        }
+        accumulate_one(s, self.h_before, state_panels, &mut sums);
+        for (b, sums) in sums.into_iter().enumerate() {
+            let unit = (first + b) * LANES;
             let out = activate(s, sums, s.load(vector(self.c, unit)));
             s.store(out.c, vector_mut(self.c, unit));
             s.store(out.h, vector_mut(self.h, unit));

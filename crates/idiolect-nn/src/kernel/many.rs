@@ -1,14 +1,12 @@
 //! Steps of many streams at once: each panel of weights is read once for all of them, and stays in the
 //! nearest cache meanwhile.
 //!
-//! A row's sums are taken in the same order whatever rows stand beside it, so a stream's results do not
-//! depend on its company. They differ from those of [`Step`](super::cell::Step), which sums even and odd
-//! depths apart, by rounding: see `Scorer::observe_many`.
+//! A row's sums are taken in the same order whatever rows stand beside it, and in that of
+//! [`Step`](super::cell::Step): a stream's results are the same number whether it is alone or in company.
 
 use super::cell::{BLOCK, GATES, activate};
-use super::math::exp;
 use super::panel::accumulate;
-use super::softmax::OUTPUT_PANEL;
+use super::softmax::{OUTPUT_PANEL, Total, bias_of, logit_of};
 use super::{Kernel, LANES, Simd, vector, vector_mut};
 
 /// Rows that are summed side by side: 12 sums, 3 factors and a weight fill the 16 registers of AVX2.
@@ -168,10 +166,9 @@ impl<R: Row> Kernel for LogProbMany<'_, R> {
         let len = self.h.1 * OUTPUT_PANEL;
         let rows = self.rows.chunks(CHUNK).zip(self.tokens.chunks(CHUNK));
         for ((rows, tokens), to) in rows.zip(self.to.chunks_mut(CHUNK)) {
-            // Finite, so that no difference below is infinity minus infinity.
-            let mut totals = [(s.splat(f32::MIN), s.splat(0.0)); CHUNK];
+            let mut totals = [Total::new(s); CHUNK];
             for (index, panel) in self.panels.chunks_exact(len).enumerate() {
-                let bias = &self.bias[index * OUTPUT_PANEL..];
+                let bias = bias_of(s, self.bias, index);
                 let mut tile = Outputs {
                     h: self.h,
                     panel,
@@ -193,10 +190,8 @@ impl<R: Row> Kernel for LogProbMany<'_, R> {
                     _ => {}
                 }
             }
-            for ((greatest, sum), to) in totals.into_iter().zip(to) {
-                let top = s.greatest(greatest);
-                let total = s.sum(s.mul(sum, exp(s, s.sub(greatest, s.splat(top)))));
-                *to = *to - top - total.ln();
+            for (total, to) in totals.into_iter().zip(to) {
+                *to = total.log_prob(s, *to);
             }
         }
     }
@@ -206,12 +201,11 @@ impl<R: Row> Kernel for LogProbMany<'_, R> {
 struct Outputs<'a, F, R> {
     h: (usize, usize),
     panel: &'a [f32],
-    bias: &'a [f32],
+    bias: [F; 4],
     index: usize,
     rows: &'a [R],
     tokens: &'a [u32],
-    /// Of each lane the greatest logit yet, and the sum of exponentials relative to it.
-    totals: &'a mut [(F, F); CHUNK],
+    totals: &'a mut [Total<F>; CHUNK],
     /// The logit of each stream's token, once it has been met.
     to: &'a mut [f32],
 }
@@ -220,12 +214,7 @@ impl<R: Row, F: Copy> Outputs<'_, F, R> {
     #[inline(always)]
     fn run<S: Simd<F = F>, const MR: usize>(&mut self, s: S, row: usize) {
         let (at, width) = self.h;
-        let mut sums = [[s.splat(0.0); 4]; MR];
-        for sums in &mut sums {
-            for (j, sum) in sums.iter_mut().enumerate() {
-                *sum = s.load(vector(self.bias, j * LANES));
-            }
-        }
+        let mut sums = [self.bias; MR];
         let mut h: [&[f32]; MR] = [&[]; MR];
         for (h, row) in h.iter_mut().zip(&self.rows[row..]) {
             *h = &row.numbers()[at..at + width];
@@ -234,17 +223,9 @@ impl<R: Row, F: Copy> Outputs<'_, F, R> {
         for (r, x) in sums.into_iter().enumerate() {
             let token = self.tokens[row + r] as usize;
             if token / OUTPUT_PANEL == self.index {
-                let place = token % OUTPUT_PANEL;
-                self.to[row + r] = s.lanes(x[place / LANES])[place % LANES];
+                self.to[row + r] = logit_of(s, x, token);
             }
-            let (greatest, sum) = &mut self.totals[row + r];
-            let higher = s.max(s.max(x[0], x[1]), s.max(x[2], x[3]));
-            let higher = s.max(higher, *greatest);
-            *sum = s.mul(*sum, exp(s, s.sub(*greatest, higher)));
-            for x in x {
-                *sum = s.add(*sum, exp(s, s.sub(x, higher)));
-            }
-            *greatest = higher;
+            self.totals[row + r].take(s, x);
         }
     }
 }

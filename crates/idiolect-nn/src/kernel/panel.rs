@@ -34,33 +34,34 @@ pub(crate) fn accumulate<S: Simd, const MR: usize, const NV: usize>(
     }
 }
 
-/// The same for one row, with the even and the odd depths summed apart: one row alone has too few sums to
-/// keep the arithmetic units busy.
+/// Panels that one row goes through side by side: the sums of one alone are too few to keep the arithmetic
+/// units busy.
+pub(crate) const ABREAST: usize = 3;
+
+/// The same for one row and NP panels. Each sum is taken in the same order as [`accumulate`] takes it, so
+/// that both give the same number.
 #[inline(always)]
-pub(crate) fn accumulate_one<S: Simd, const NV: usize>(
+pub(crate) fn accumulate_one<S: Simd, const NP: usize, const NV: usize>(
     s: S,
     row: &[f32],
-    panel: &[f32],
-    sums: &mut [S::F; NV],
+    panels: [&[f32]; NP],
+    sums: &mut [[S::F; NV]; NP],
 ) {
-    let (vectors, _) = panel.as_chunks::<LANES>();
-    let mut odd = [s.splat(0.0); NV];
-    // Depths are padded to whole vectors, so there is always a pair.
-    for (x, weights) in row
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .zip(vectors.chunks_exact(2 * NV))
-    {
-        let first = s.splat(x[0]);
-        let second = s.splat(x[1]);
-        for j in 0..NV {
-            sums[j] = s.mul_add(first, s.load(&weights[j]), sums[j]);
-            odd[j] = s.mul_add(second, s.load(&weights[NV + j]), odd[j]);
-        }
+    let mut vectors: [&[[f32; LANES]]; NP] = [&[]; NP];
+    for (vectors, panel) in vectors.iter_mut().zip(panels) {
+        *vectors = panel.as_chunks().0;
+        assert!(vectors.len() >= row.len() * NV);
     }
-    for j in 0..NV {
-        sums[j] = s.add(sums[j], odd[j]);
+    for (k, &x) in row.iter().enumerate() {
+        let x = s.splat(x);
+        for (sums, vectors) in sums.iter_mut().zip(vectors) {
+            for (j, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: k < row.len() and j < NV, and every panel has at least row.len() * NV vectors,
+                // as asserted above.
+                let weight = s.load(unsafe { vectors.get_unchecked(k * NV + j) });
+                *sum = s.mul_add(x, weight, *sum);
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The softmax of one stream's logits.
 
 use super::math::exp;
-use super::panel::accumulate_one;
-use super::{Kernel, LANES, Simd, vector, vector_mut};
+use super::panel::{ABREAST, accumulate_one};
+use super::{Kernel, LANES, Simd, vector};
 
 /// Tokens in a panel of output weights.
 pub(crate) const OUTPUT_PANEL: usize = 4 * LANES;
@@ -19,15 +19,18 @@ pub(crate) struct Logits<'a> {
 }
 
 impl Logits<'_> {
-    /// The logits of 32 tokens.
+    /// The logits of the 32 tokens of each of some panels.
     #[inline(always)]
-    fn of_panel<S: Simd>(&self, s: S, index: usize) -> [S::F; 4] {
+    fn of_panels<S: Simd, const N: usize>(&self, s: S, first: usize) -> [[S::F; 4]; N] {
         let len = self.h.len() * OUTPUT_PANEL;
-        let mut sums = [s.splat(0.0); 4];
-        for (j, sum) in sums.iter_mut().enumerate() {
-            *sum = s.load(vector(self.bias, index * OUTPUT_PANEL + j * LANES));
+        let mut sums = [[s.splat(0.0); 4]; N];
+        let mut panels: [&[f32]; N] = [&[]; N];
+        for (n, (sums, panel)) in sums.iter_mut().zip(&mut panels).enumerate() {
+            let index = first + n;
+            *panel = &self.panels[index * len..][..len];
+            *sums = bias_of(s, self.bias, index);
         }
-        accumulate_one(s, self.h, &self.panels[index * len..][..len], &mut sums);
+        accumulate_one(s, self.h, panels, &mut sums);
         sums
     }
 
@@ -37,10 +40,63 @@ impl Logits<'_> {
     }
 }
 
+/// The bias of a panel's 32 tokens.
+#[inline(always)]
+pub(super) fn bias_of<S: Simd>(s: S, bias: &[f32], index: usize) -> [S::F; 4] {
+    let mut sums = [s.splat(0.0); 4];
+    for (j, sum) in sums.iter_mut().enumerate() {
+        *sum = s.load(vector(bias, index * OUTPUT_PANEL + j * LANES));
+    }
+    sums
+}
+
+/// The sum of exponentials of the logits met so far, in one pass: each lane keeps the greatest logit and
+/// the sum relative to it (Milakov and Gimelshein 2018), so nothing overflows.
+#[derive(Clone, Copy)]
+pub(super) struct Total<F> {
+    greatest: F,
+    sum: F,
+}
+
+impl<F: Copy> Total<F> {
+    #[inline(always)]
+    pub(super) fn new<S: Simd<F = F>>(s: S) -> Self {
+        Total {
+            // Finite, so that no difference below is infinity minus infinity.
+            greatest: s.splat(f32::MIN),
+            sum: s.splat(0.0),
+        }
+    }
+
+    /// Takes the logits of a panel.
+    #[inline(always)]
+    pub(super) fn take<S: Simd<F = F>>(&mut self, s: S, x: [F; 4]) {
+        let higher = s.max(s.max(x[0], x[1]), s.max(x[2], x[3]));
+        let higher = s.max(higher, self.greatest);
+        self.sum = s.mul(self.sum, exp(s, s.sub(self.greatest, higher)));
+        for x in x {
+            self.sum = s.add(self.sum, exp(s, s.sub(x, higher)));
+        }
+        self.greatest = higher;
+    }
+
+    /// ln p of a token with this logit.
+    #[inline(always)]
+    pub(super) fn log_prob<S: Simd<F = F>>(self, s: S, logit: f32) -> f32 {
+        let top = s.greatest(self.greatest);
+        let scale = exp(s, s.sub(self.greatest, s.splat(top)));
+        logit - top - s.sum(s.mul(self.sum, scale)).ln()
+    }
+}
+
+/// A token's logit among those of its panel.
+#[inline(always)]
+pub(super) fn logit_of<S: Simd>(s: S, x: [S::F; 4], token: usize) -> f32 {
+    let place = token % OUTPUT_PANEL;
+    s.lanes(x[place / LANES])[place % LANES]
+}
+
 /// ln p of one token, without writing the distribution.
-///
-/// One pass: each lane keeps the greatest logit it has met and the sum of exponentials relative to it
-/// (Milakov and Gimelshein 2018), so nothing overflows.
 #[derive(Debug)]
 pub(crate) struct LogProb<'a> {
     pub(crate) logits: Logits<'a>,
@@ -52,28 +108,39 @@ impl Kernel for LogProb<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f32 {
-        // Finite, so that no difference below is infinity minus infinity.
-        let mut greatest = s.splat(f32::MIN);
-        let mut sum = s.splat(0.0);
-        let mut chosen = [0.0; OUTPUT_PANEL];
-        for index in 0..self.logits.panel_count() {
-            let x = self.logits.of_panel(s, index);
-            if index == self.token / OUTPUT_PANEL {
-                for (j, x) in x.into_iter().enumerate() {
-                    s.store(x, vector_mut(&mut chosen, j * LANES));
-                }
-            }
-            let higher = s.max(s.max(x[0], x[1]), s.max(x[2], x[3]));
-            let higher = s.max(higher, greatest);
-            sum = s.mul(sum, exp(s, s.sub(greatest, higher)));
-            for x in x {
-                sum = s.add(sum, exp(s, s.sub(x, higher)));
-            }
-            greatest = higher;
+        let mut total = Total::new(s);
+        let mut logit = 0.0;
+        let panels = self.logits.panel_count();
+        let mut index = 0;
+        while index + ABREAST <= panels {
+            self.panels::<S, ABREAST>(s, index, &mut total, &mut logit);
+            index += ABREAST;
         }
-        let top = s.greatest(greatest);
-        let total = s.sum(s.mul(sum, exp(s, s.sub(greatest, s.splat(top)))));
-        chosen[self.token % OUTPUT_PANEL] - top - total.ln()
+        match panels - index {
+            2 => self.panels::<S, 2>(s, index, &mut total, &mut logit),
+            1 => self.panels::<S, 1>(s, index, &mut total, &mut logit),
+            _ => {}
+        }
+        total.log_prob(s, logit)
+    }
+}
+
+impl LogProb<'_> {
+    #[inline(always)]
+    fn panels<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        first: usize,
+        total: &mut Total<S::F>,
+        logit: &mut f32,
+    ) {
+        let panels = self.logits.of_panels::<S, N>(s, first);
+        for (n, x) in panels.into_iter().enumerate() {
+            if first + n == self.token / OUTPUT_PANEL {
+                *logit = logit_of(s, x, self.token);
+            }
+            total.take(s, x);
+        }
     }
 }
 
@@ -92,7 +159,7 @@ impl Kernel for LogProbs<'_> {
         let to = self.to;
         let mut greatest = s.splat(f32::NEG_INFINITY);
         for index in 0..self.logits.panel_count() {
-            let x = self.logits.of_panel(s, index);
+            let [x] = self.logits.of_panels::<S, 1>(s, index);
             for (j, x) in x.into_iter().enumerate() {
                 greatest = s.max(greatest, x);
                 let lanes = s.lanes(x);
