@@ -10,7 +10,7 @@ use crate::calibrate;
 use crate::corpus;
 use crate::fit::data_hash;
 use crate::split::{self, Piece, Policy};
-use crate::{Judge, Profile, SignalKind, Streams, Token, Unit, Verdict, Vocabulary};
+use crate::{Judge, Profile, SignalKind, StreamState, Streams, Token, Unit, Verdict, Vocabulary};
 
 /// What a profile makes of a set of streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -113,19 +113,10 @@ pub fn acquaintance(
     threads: usize,
 ) -> Option<Acquaintance> {
     let tokens = corpus::tokens(streams, &judge.profile().vocabulary);
-    let share = pieces.len().div_ceil(threads.max(1)).max(1);
-    let heard: Vec<Heard> = std::thread::scope(|scope| {
-        let one = |piece: &Piece| hear(judge, streams, piece, &tokens);
-        let workers: Vec<_> = pieces
-            .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(one).collect::<Vec<_>>()))
-            .collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<Heard>>| match worker.join() {
-            Ok(heard) => heard,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        workers.into_iter().flat_map(join).collect()
-    });
+    let heard: Vec<Heard> = pieces
+        .chunks(AT_A_TIME)
+        .flat_map(|pieces| hear(judge, streams, pieces, &tokens, threads))
+        .collect();
 
     let mut names = HashSet::new();
     for piece in pieces {
@@ -169,20 +160,51 @@ struct Heard {
     anomalous: u64,
 }
 
-fn hear(judge: &Judge<'_>, streams: &Streams, piece: &Piece, tokens: &[Token]) -> Heard {
-    let stream = streams.get(piece.stream);
-    let mut state = judge.begin(stream.start);
-    for &symbol in &stream.symbols[..piece.range.start] {
-        judge.hear(&mut state, tokens[symbol as usize]);
+/// Pieces that are followed at a time, so that memory for their states is bounded.
+const AT_A_TIME: usize = 4_096;
+
+fn hear(
+    judge: &Judge<'_>,
+    streams: &Streams,
+    pieces: &[Piece],
+    tokens: &[Token],
+    threads: usize,
+) -> Vec<Heard> {
+    let mut states = Vec::with_capacity(pieces.len());
+    let mut heard: Vec<Vec<Token>> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let stream = streams.get(piece.stream);
+        let symbols = stream.symbols[..piece.range.end].iter();
+        states.push(judge.begin(stream.start));
+        heard.push(symbols.map(|&symbol| tokens[symbol as usize]).collect());
     }
-    let mut surprise = 0.0;
-    for &symbol in &stream.symbols[piece.range.clone()] {
-        match tokens[symbol as usize] {
-            Vocabulary::GAP => judge.gap(&mut state),
-            token => surprise += f64::from(judge.call(&mut state, token)),
-        }
-    }
-    let score = judge.score(&state);
+    let parts = |of: fn(&Piece, &[Token]) -> std::ops::Range<usize>| {
+        let ranges = pieces.iter().zip(&heard);
+        ranges.map(move |(piece, tokens)| &tokens[of(piece, tokens)])
+    };
+    let before = parts(|piece, _| 0..piece.range.start);
+    judge.hear(
+        &mut states.iter_mut().zip(before).collect::<Vec<_>>(),
+        threads,
+    );
+    let judged = parts(|piece, tokens| piece.range.start..tokens.len());
+    let mut runs: Vec<_> = states.iter_mut().zip(judged).collect();
+    let surprises = judge.follow(&mut runs, threads);
+    let runs = runs.into_iter().zip(surprises);
+    runs.map(|((state, tokens), surprises)| {
+        let calls = tokens.iter().zip(surprises);
+        let calls = calls.filter(|&(&token, _)| token != Vocabulary::GAP);
+        came_of(
+            judge,
+            state,
+            calls.map(|(_, surprise)| f64::from(surprise)).sum(),
+        )
+    })
+    .collect()
+}
+
+fn came_of(judge: &Judge<'_>, state: &StreamState, surprise: f64) -> Heard {
+    let score = judge.score(state);
     let (judged, anomalous) = match (judge.profile().unit(), score.blocks) {
         (Unit::Block(_), Some(blocks)) => (blocks.scored, blocks.anomalous),
         _ => (

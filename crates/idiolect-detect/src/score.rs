@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::Threshold;
 use crate::{
-    DetectorState, Profile, RateError, SignalKind, SignalSettings, Signals, Token, Tracker, Unit,
-    Vocabulary,
+    DetectorState, Profile, RateError, Run, SignalKind, SignalSettings, Signals, Token, Tracker,
+    Unit, Vocabulary,
 };
 
 /// What the score of a stream says.
@@ -142,37 +142,66 @@ impl<'p> Judge<'p> {
 
     /// Takes the next call; returns its surprise in nats.
     pub fn call(&self, state: &mut StreamState, token: Token) -> f32 {
+        let surprise = self.profile.detector().observe(&mut state.detector, token);
+        self.count(state, token, surprise);
+        surprise
+    }
+
+    /// Calls are missing here.
+    pub fn gap(&self, state: &mut StreamState) {
+        self.profile.detector().gap(&mut state.detector);
+        self.count(state, Vocabulary::GAP, 0.0);
+    }
+
+    /// Takes the next calls of many streams, [`Vocabulary::GAP`] where some are missing: the same as one
+    /// after another, and several times as fast. Returns the surprise of each in nats, and anything for a
+    /// gap.
+    pub(crate) fn follow(
+        &self,
+        runs: &mut [(&mut StreamState, &[Token])],
+        threads: usize,
+    ) -> Vec<Vec<f32>> {
+        let heard = self.hear(runs, threads);
+        for ((state, tokens), surprises) in runs.iter_mut().zip(&heard) {
+            for (&token, &surprise) in tokens.iter().zip(surprises) {
+                self.count(state, token, surprise);
+            }
+        }
+        heard
+    }
+
+    /// The same of calls that are not judged but come before what is.
+    pub(crate) fn hear(
+        &self,
+        runs: &mut [(&mut StreamState, &[Token])],
+        threads: usize,
+    ) -> Vec<Vec<f32>> {
+        let mut runs: Vec<Run<'_>> = runs
+            .iter_mut()
+            .map(|(state, tokens)| Run::new(&mut state.detector, tokens))
+            .collect();
+        self.profile.detector().observe_runs(&mut runs, threads);
+        runs.into_iter().map(|run| run.surprises).collect()
+    }
+
+    /// Counts a call that the detector has heard, or a gap.
+    fn count(&self, state: &mut StreamState, token: Token, surprise: f32) {
+        if token == Vocabulary::GAP {
+            state.gaps += 1;
+            state.withheld = WITHHELD_AFTER_GAP;
+            state.tracker.gap();
+            return;
+        }
         state.calls += 1;
         state.unknown_calls += u64::from(token == Vocabulary::UNKNOWN);
-        let surprise = self.profile.detector().observe(&mut state.detector, token);
         if state.withheld > 0 {
             state.withheld -= 1;
-            return surprise;
+            return;
         }
         state.tracker.observe(surprise, &self.profile.signals);
         if self.unit == Unit::Block(state.tracker.calls() as usize) {
             self.end_block(state);
         }
-        surprise
-    }
-
-    /// Takes a call, or a gap, that is not judged but comes before what is.
-    pub(crate) fn hear(&self, state: &mut StreamState, token: Token) {
-        let detector = self.profile.detector();
-        match token {
-            Vocabulary::GAP => detector.gap(&mut state.detector),
-            _ => {
-                detector.observe(&mut state.detector, token);
-            }
-        }
-    }
-
-    /// Calls are missing here.
-    pub fn gap(&self, state: &mut StreamState) {
-        state.gaps += 1;
-        state.withheld = WITHHELD_AFTER_GAP;
-        state.tracker.gap();
-        self.profile.detector().gap(&mut state.detector);
     }
 
     /// The detector's state of a stream, to ask what it expects next.

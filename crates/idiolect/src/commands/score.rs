@@ -1,11 +1,11 @@
 //! `idiolect score`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{BufWriter, StdoutLock, Write};
 
 use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
-use idiolect_detect::{Detection, Judge, StreamScore, StreamState, Verdict, detection};
+use idiolect_detect::{Detection, Judge, Next, Pool, StreamScore, Verdict, detection};
 use idiolect_trace::read::{Label, Part, escape};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -19,13 +19,14 @@ use crate::ui;
 pub(crate) fn run(args: &Score) -> Result<u8> {
     let profile = Profile::load(&args.profile)?;
     let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?;
+    let judge = [judge];
     let mut scoring = Scoring {
-        judge: &judge,
+        judge: &judge[0],
+        pool: Pool::new(&judge),
         json: args.json,
         anomalous_only: args.anomalous,
         headed: false,
         out: out(),
-        open: HashMap::new(),
         tally: Tally::default(),
         labelled: Vec::new(),
     };
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Score) -> Result<u8> {
     scoring.finish(&profile, &read, args.judging.fail_on_anomaly)
 }
 
-/// Scores streams as they go by: what is kept is one state a stream that is open.
+/// Scores streams as they go by: what is kept is one state a stream that is open, and some of its calls.
 struct Scoring<'a> {
     judge: &'a Judge<'a>,
     json: bool,
@@ -46,15 +47,14 @@ struct Scoring<'a> {
     /// Whether the header of the table has been written.
     headed: bool,
     out: BufWriter<StdoutLock<'static>>,
-    open: HashMap<u64, Open>,
+    pool: Pool<'a, 'a, About>,
     tally: Tally,
     labelled: Vec<Labelled>,
 }
 
-struct Open {
+struct About {
     shown: Shown,
     label: Option<Label>,
-    state: StreamState,
     content: Sha256,
 }
 
@@ -108,7 +108,7 @@ impl Handler for Scoring<'_> {
         let label = begun.label.cloned();
         let mut content = Sha256::new();
         content.update(begun.start.token());
-        let open = Open {
+        let about = About {
             shown: Shown {
                 stream: begun.name(),
                 start: begun.start,
@@ -118,62 +118,77 @@ impl Handler for Scoring<'_> {
                 family: label.as_ref().and_then(|label| label.family.clone()),
             },
             label,
-            state: self.judge.begin(begun.start),
             content,
         };
-        self.open.insert(key, open);
-        Ok(())
+        self.pool.begin(key, begun.start, about);
+        self.some()
     }
 
     fn call(&mut self, key: u64, name: &str, _time_ns: Option<u64>) -> Result<()> {
-        if let Some(open) = self.open.get_mut(&key) {
-            let token = self.judge.profile().vocabulary.token(name);
-            self.judge.call(&mut open.state, token);
-            if open.label.is_some() {
-                open.content.update(name);
-                open.content.update(b"\n");
+        if let Some(about) = self.pool.next(key, Next::Call(name))
+            && about.label.is_some()
+        {
+            about.content.update(name);
+            about.content.update(b"\n");
+        }
+        self.some()
+    }
+
+    fn gap(&mut self, key: u64) -> Result<()> {
+        self.pool.next(key, Next::Gap);
+        self.some()
+    }
+
+    fn end(&mut self, key: u64) -> Result<()> {
+        self.pool.end(key);
+        Ok(())
+    }
+}
+
+impl Scoring<'_> {
+    /// Scores what has been read if that is enough to be worth it.
+    fn some(&mut self) -> Result<()> {
+        if self.pool.is_full() {
+            self.all()?;
+        }
+        Ok(())
+    }
+
+    /// Scores what has been read.
+    fn all(&mut self) -> Result<()> {
+        for (about, scores) in self.pool.score() {
+            for score in scores {
+                self.ended(&about, &score)?;
             }
         }
         Ok(())
     }
 
-    fn gap(&mut self, key: u64) -> Result<()> {
-        if let Some(open) = self.open.get_mut(&key) {
-            self.judge.gap(&mut open.state);
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, key: u64) -> Result<()> {
-        let Some(open) = self.open.remove(&key) else {
-            return Ok(());
-        };
-        let score = self.judge.score(&open.state);
+    fn ended(&mut self, about: &About, score: &StreamScore) -> Result<()> {
         let anomalous = score.verdict == Verdict::Anomalous;
         self.tally.streams += 1;
         self.tally.anomalous += u64::from(anomalous);
         self.tally.withheld += u64::from(score.verdict == Verdict::Withheld);
-        self.tally.new_programs += u64::from(open.shown.new_program);
+        self.tally.new_programs += u64::from(about.shown.new_program);
         self.tally.calls += score.calls;
         self.tally.unknown_calls += score.unknown_calls;
-        if let (Some(label), Some(signals), Some(value)) = (&open.label, score.signals, score.score)
+        if let (Some(label), Some(signals), Some(value)) =
+            (&about.label, score.signals, score.score)
         {
             self.labelled.push(Labelled {
                 attack: label.part == Part::Attack,
                 score: value,
                 mean: signals.mean,
                 anomalous,
-                content: open.content.finalize().into(),
+                content: about.content.clone().finalize().into(),
             });
         }
-        if self.anomalous_only && !anomalous && !open.shown.new_program {
+        if self.anomalous_only && !anomalous && !about.shown.new_program {
             return Ok(());
         }
-        self.line(&open.shown, &score)
+        self.line(&about.shown, score)
     }
-}
 
-impl Scoring<'_> {
     fn header(&mut self) -> Result<()> {
         writeln!(
             self.out,
@@ -237,7 +252,8 @@ impl Scoring<'_> {
         Ok(())
     }
 
-    fn finish(self, profile: &Profile, read: &Read, fail_on_anomaly: bool) -> Result<u8> {
+    fn finish(mut self, profile: &Profile, read: &Read, fail_on_anomaly: bool) -> Result<u8> {
+        self.all()?;
         finish(self.out)?;
         let tally = &self.tally;
         if tally.streams == 0 {

@@ -1,10 +1,10 @@
 //! Scoring all streams of traces by one or more profiles, in one reading.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use idiolect_detect::{Judge, StreamState, Verdict};
+use idiolect_detect::{Judge, Next, Pool, Verdict};
 use idiolect_trace::StartKind;
 use idiolect_trace::read::Part;
 use sha2::{Digest, Sha256};
@@ -32,20 +32,20 @@ pub(super) struct Score {
 }
 
 /// Scores every stream.
-pub(super) fn score(
-    judges: &[Judge<'_>],
+pub(super) fn score<'a>(
+    judges: &'a [Judge<'a>],
     paths: &[PathBuf],
     reading: &Reading,
 ) -> Result<Vec<Scored>> {
     let mut scoring = Scoring {
-        judges,
-        open: HashMap::new(),
+        pool: Pool::new(judges),
         scored: Vec::new(),
         calls: 0,
         unknown_calls: vec![0; judges.len()],
     };
     let parts = input::parts_to_judge(reading);
     let read = input::read(Input::Paths(paths), reading, parts, &mut scoring)?;
+    scoring.all();
     if scoring.scored.is_empty() {
         bail!("there is no stream to score in what was read");
     }
@@ -65,8 +65,7 @@ pub(super) fn without_copies(streams: &[Scored]) -> Vec<&Scored> {
 }
 
 struct Scoring<'a> {
-    judges: &'a [Judge<'a>],
-    open: HashMap<u64, Open>,
+    pool: Pool<'a, 'a, Open>,
     scored: Vec<Scored>,
     calls: u64,
     unknown_calls: Vec<u64>,
@@ -75,7 +74,6 @@ struct Scoring<'a> {
 struct Open {
     attack: Option<bool>,
     start: StartKind,
-    states: Vec<StreamState>,
     content: Sha256,
 }
 
@@ -83,59 +81,62 @@ impl Handler for Scoring<'_> {
     fn begin(&mut self, key: u64, begun: &Begun<'_>) -> Result<()> {
         let mut content = Sha256::new();
         content.update(begun.start.token());
-        let states = self.judges.iter().map(|judge| judge.begin(begun.start));
         let open = Open {
             attack: begun.label.map(|label| label.part == Part::Attack),
             start: begun.start,
-            states: states.collect(),
             content,
         };
-        self.open.insert(key, open);
+        self.pool.begin(key, begun.start, open);
+        self.some();
         Ok(())
     }
 
     fn call(&mut self, key: u64, name: &str, _time_ns: Option<u64>) -> Result<()> {
-        if let Some(open) = self.open.get_mut(&key) {
-            for (judge, state) in self.judges.iter().zip(&mut open.states) {
-                judge.call(state, judge.profile().vocabulary.token(name));
-            }
+        if let Some(open) = self.pool.next(key, Next::Call(name)) {
             open.content.update(name);
             open.content.update(b"\n");
         }
+        self.some();
         Ok(())
     }
 
     fn gap(&mut self, key: u64) -> Result<()> {
-        if let Some(open) = self.open.get_mut(&key) {
-            for (judge, state) in self.judges.iter().zip(&mut open.states) {
-                judge.gap(state);
-            }
-        }
+        self.pool.next(key, Next::Gap);
+        self.some();
         Ok(())
     }
 
     fn end(&mut self, key: u64) -> Result<()> {
-        let Some(open) = self.open.remove(&key) else {
-            return Ok(());
-        };
-        let mut scores = Vec::with_capacity(self.judges.len());
-        for (place, (judge, state)) in self.judges.iter().zip(&open.states).enumerate() {
-            let score = judge.score(state);
-            if place == 0 {
-                self.calls += score.calls;
+        self.pool.end(key);
+        Ok(())
+    }
+}
+
+impl Scoring<'_> {
+    /// Scores what has been read if that is enough to be worth it.
+    fn some(&mut self) {
+        if self.pool.is_full() {
+            self.all();
+        }
+    }
+
+    /// Scores what has been read.
+    fn all(&mut self) {
+        for (open, by_profile) in self.pool.score() {
+            self.calls += by_profile.first().map_or(0, |score| score.calls);
+            for (unknown, score) in self.unknown_calls.iter_mut().zip(&by_profile) {
+                *unknown += score.unknown_calls;
             }
-            self.unknown_calls[place] += score.unknown_calls;
-            scores.push(Score {
+            let scores = by_profile.iter().map(|score| Score {
                 value: score.score,
                 anomalous: score.verdict == Verdict::Anomalous,
             });
+            self.scored.push(Scored {
+                attack: open.attack,
+                start: open.start,
+                scores: scores.collect(),
+                content: open.content.finalize().into(),
+            });
         }
-        self.scored.push(Scored {
-            attack: open.attack,
-            start: open.start,
-            scores,
-            content: open.content.finalize().into(),
-        });
-        Ok(())
     }
 }
