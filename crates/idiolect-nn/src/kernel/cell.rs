@@ -7,7 +7,7 @@
 //! registers is at once turned into c and h. See [`gate_position`].
 
 use super::math::{sigmoid, tanh};
-use super::panel::{ABREAST, accumulate, accumulate_one};
+use super::panel::{ABREAST, TILE, accumulate, accumulate_one};
 use super::{Kernel, LANES, Simd, vector, vector_mut};
 
 /// Gates of a cell.
@@ -81,12 +81,14 @@ impl Kernel for Forward<'_> {
         let panels = self.panels.chunks_exact(self.width * BLOCK);
         for (block, panel) in panels.enumerate() {
             let mut row = 0;
-            while row + 2 <= rows {
-                self.tile::<S, 2>(s, block, panel, row);
-                row += 2;
+            while row + TILE <= rows {
+                self.tile::<S, TILE>(s, block, panel, row);
+                row += TILE;
             }
-            if row < rows {
-                self.tile::<S, 1>(s, block, panel, row);
+            match rows - row {
+                2 => self.tile::<S, 2>(s, block, panel, row),
+                1 => self.tile::<S, 1>(s, block, panel, row),
+                _ => {}
             }
         }
     }

@@ -5,12 +5,9 @@
 //! [`Step`](super::cell::Step): a stream's results are the same number whether it is alone or in company.
 
 use super::cell::{BLOCK, GATES, activate};
-use super::panel::accumulate;
+use super::panel::{TILE, accumulate};
 use super::softmax::{OUTPUT_PANEL, Total, bias_of, logit_of};
 use super::{Kernel, LANES, Simd, vector, vector_mut};
-
-/// Rows that are summed side by side: 12 sums, 3 factors and a weight fill the 16 registers of AVX2.
-const TILE: usize = 3;
 
 /// What the gates of a layer start from.
 #[derive(Clone, Copy, Debug)]

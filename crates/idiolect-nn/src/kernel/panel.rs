@@ -6,6 +6,10 @@
 
 use super::{LANES, Simd};
 
+/// Rows that go through a panel of four vectors side by side: 12 sums, 3 factors and a weight fill the 16
+/// registers of AVX2. Twice as fast as two rows, or as three with the weights loaded first.
+pub(crate) const TILE: usize = 3;
+
 /// Adds, to the sums of MR rows, the product of those rows (`depth` numbers each) with a panel.
 #[inline(always)]
 pub(crate) fn accumulate<S: Simd, const MR: usize, const NV: usize>(
@@ -20,15 +24,15 @@ pub(crate) fn accumulate<S: Simd, const MR: usize, const NV: usize>(
         assert!(row.len() >= depth);
     }
     for (k, weights) in vectors.chunks_exact(NV).enumerate() {
-        let mut loaded = [s.splat(0.0); NV];
-        for (to, from) in loaded.iter_mut().zip(weights) {
-            *to = s.load(from);
-        }
-        for (row, sums) in rows.iter().zip(sums.iter_mut()) {
+        let mut x = [s.splat(0.0); MR];
+        for (x, row) in x.iter_mut().zip(rows) {
             // SAFETY: k < depth, and every row has at least `depth` numbers, as asserted above.
-            let x = s.splat(unsafe { *row.get_unchecked(k) });
-            for (sum, weight) in sums.iter_mut().zip(loaded) {
-                *sum = s.mul_add(x, weight, *sum);
+            *x = s.splat(unsafe { *row.get_unchecked(k) });
+        }
+        for (j, weight) in weights.iter().enumerate() {
+            let weight = s.load(weight);
+            for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
+                sums[j] = s.mul_add(x, weight, sums[j]);
             }
         }
     }

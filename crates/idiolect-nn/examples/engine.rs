@@ -1,0 +1,185 @@
+//! Times the engine on made-up calls: the counterpart of `parity/engine_speed.py`, whose works have the
+//! same names and shapes. Prints `NAME UNITS SECONDS` for each work.
+//!
+//! `cargo run --release -p idiolect-nn --example engine [NAME...]`
+//!
+//! `train-seed` is the original's window network, one epoch of 19,283 windows; `train-1x200` and
+//! `train-2x400` language models on chunks of 100 calls, 32 streams side by side: on all processors. `one-`
+//! follows one stream a call at a time, `many-` 64 streams in step, `windows-seed` scores windows of 19 calls
+//! that share nothing: on one.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use idiolect_nn::{
+    Architecture, Corpus, Dropout, IGNORE, Init, Optimiser, Rng, Schedule, Scorer, State,
+    TrainConfig, Trainer, Weights,
+};
+
+/// Calls that the original counts on, calls of its windows without the one to be predicted, and windows
+/// that it trains on.
+const SEED: (usize, usize, usize) = (341, 19, 19_283);
+/// Calls of the language models' vocabulary, as in ADFA-LD.
+const VOCAB: usize = 180;
+/// Streams in step.
+const STREAMS: usize = 64;
+/// Seconds that a work goes on for at least.
+const LEAST: f64 = 2.0;
+
+/// One long stream, cut at each call.
+struct Cut(Vec<u32>);
+
+impl Corpus for Cut {
+    fn len(&self) -> usize {
+        self.0.len() - SEED.1
+    }
+
+    fn size_hint(&self, _: usize) -> usize {
+        1
+    }
+
+    fn sequence(&self, index: usize, _: &mut Rng, inputs: &mut Vec<u32>, targets: &mut Vec<u32>) {
+        inputs.extend_from_slice(&self.0[index..][..SEED.1]);
+        targets.resize(SEED.1 - 1, IGNORE);
+        targets.push(self.0[index + SEED.1]);
+    }
+}
+
+fn calls(count: usize, vocab: usize) -> Vec<u32> {
+    let mut rng = Rng::new(1);
+    (0..count).map(|_| rng.below(vocab) as u32).collect()
+}
+
+fn network(name: &str) -> Architecture {
+    let (vocab, embedding, hidden) = match name {
+        "seed" => (SEED.0, None, vec![64, 256, 100]),
+        "1x64" => (VOCAB, Some(64), vec![64]),
+        "1x200" => (VOCAB, Some(200), vec![200]),
+        _ => (VOCAB, Some(400), vec![400, 400]),
+    };
+    Architecture {
+        vocab,
+        embedding,
+        hidden,
+    }
+}
+
+/// Trains for one epoch; gives the windows or calls of it.
+fn train(name: &str) -> Result<(usize, f64), Box<dyn Error>> {
+    let mut config = TrainConfig {
+        epochs: 1,
+        schedule: Schedule::Constant,
+        dropout: Dropout {
+            embedding: 0.0,
+            between: 0.2,
+            output: 0.2,
+        },
+        ..TrainConfig::default()
+    };
+    let (count, corpus): (usize, Box<dyn Corpus>) = if name == "seed" {
+        config.batch = 50;
+        config.bptt = SEED.1;
+        config.optimiser = Optimiser::rms_prop(1e-3);
+        config.clip_norm = None;
+        (SEED.2, Box::new(Cut(calls(SEED.2 + SEED.1, SEED.0))))
+    } else {
+        config.batch = 32;
+        config.bptt = 100;
+        config.optimiser = Optimiser::adam(1e-3);
+        let (streams, len) = if name == "1x200" { (96, 1_000) } else { (32, 1_000) };
+        let stream = calls(len + 1, VOCAB);
+        (streams * len, Box::new(vec![stream; streams]))
+    };
+    let weights = Weights::init_with(&network(name), Init::Keras, 1)?;
+    let mut trainer = Trainer::new(&weights, config, 0)?;
+    let start = Instant::now();
+    trainer.epoch(&*corpus, None, &mut |_| ControlFlow::Continue(()))?;
+    Ok((count, start.elapsed().as_secs_f64()))
+}
+
+/// Repeats some work, which says how many units it did, for long enough.
+fn repeat(mut work: impl FnMut() -> usize) -> (usize, f64) {
+    work();
+    let start = Instant::now();
+    let mut units = 0;
+    loop {
+        units += work();
+        let seconds = start.elapsed().as_secs_f64();
+        if seconds >= LEAST {
+            return (units, seconds);
+        }
+    }
+}
+
+fn one(scorer: &Scorer) -> (usize, f64) {
+    let calls = calls(2_000, VOCAB);
+    repeat(|| {
+        let mut state = scorer.state();
+        for pair in calls.windows(2) {
+            scorer.advance(&mut state, pair[0]);
+            std::hint::black_box(scorer.log_prob(&state, pair[1]));
+        }
+        calls.len() - 1
+    })
+}
+
+fn many(scorer: &Scorer) -> (usize, f64) {
+    let calls = calls(200 + STREAMS, VOCAB);
+    repeat(|| {
+        let mut states: Vec<State> = (0..STREAMS).map(|_| scorer.state()).collect();
+        let mut states: Vec<&mut State> = states.iter_mut().collect();
+        let mut log_probs = [0.0; STREAMS];
+        for place in 0..200 {
+            let tokens = &calls[place..place + STREAMS];
+            scorer.log_prob_many(&states, tokens, &mut log_probs);
+            scorer.advance_many(&mut states, tokens);
+            std::hint::black_box(&log_probs);
+        }
+        200 * STREAMS
+    })
+}
+
+fn windows(scorer: &Scorer) -> (usize, f64) {
+    let calls = calls(512 * (SEED.1 + 1), SEED.0);
+    let cut: Vec<&[u32]> = calls.chunks_exact(SEED.1 + 1).collect();
+    repeat(|| {
+        std::hint::black_box(scorer.log_prob_of_last(&cut));
+        cut.len()
+    })
+}
+
+#[allow(clippy::print_stdout)]
+fn main() -> Result<(), Box<dyn Error>> {
+    const ALL: [&str; 10] = [
+        "train-seed",
+        "train-1x200",
+        "train-2x400",
+        "one-1x64",
+        "one-1x200",
+        "one-2x400",
+        "many-1x64",
+        "many-1x200",
+        "many-2x400",
+        "windows-seed",
+    ];
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    for name in ALL {
+        if !asked.is_empty() && !asked.iter().any(|asked| asked == name) {
+            continue;
+        }
+        let (kind, shape) = name.split_once('-').ok_or("a name has two parts")?;
+        let (units, seconds) = if kind == "train" {
+            train(shape)?
+        } else {
+            let scorer = Scorer::new(&Weights::init(&network(shape), 1)?);
+            match kind {
+                "one" => one(&scorer),
+                "many" => many(&scorer),
+                _ => windows(&scorer),
+            }
+        };
+        println!("{name} {units} {seconds:.4}");
+    }
+    Ok(())
+}
