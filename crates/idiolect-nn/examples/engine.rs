@@ -87,7 +87,11 @@ fn train(name: &str) -> Result<(usize, f64), Box<dyn Error>> {
         config.batch = 32;
         config.bptt = 100;
         config.optimiser = Optimiser::adam(1e-3);
-        let (streams, len) = if name == "1x200" { (96, 1_000) } else { (32, 1_000) };
+        let (streams, len) = if name == "1x200" {
+            (96, 1_000)
+        } else {
+            (32, 1_000)
+        };
         let stream = calls(len + 1, VOCAB);
         (streams * len, Box::new(vec![stream; streams]))
     };
