@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Transitions(crate::commands::transitions::Transitions),
     Portability(crate::commands::portability::Portability),
     Convert(crate::commands::convert::Convert),
+    Export(crate::commands::export::Export),
     Eval(crate::commands::eval::Eval),
 }
 

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use idiolect_trace::Record;
 use idiolect_trace::read::write_jsonl;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use crate::input::Begun;
+use crate::output::{self, WholeFile, aside, cannot_write, folder_of};
 use crate::ui;
 
 /// Takes what was read, in a format of its own.
@@ -38,50 +39,26 @@ pub(super) trait Target {
 /// One file, or standard output.
 enum Output {
     Stdout(BufWriter<io::StdoutLock<'static>>),
-    File {
-        aside: BufWriter<NamedTempFile>,
-        path: PathBuf,
-    },
+    File(WholeFile, String),
 }
 
 impl Output {
     fn create(path: &Path) -> Result<Self> {
         if path.as_os_str() == "-" {
-            return Ok(Output::Stdout(crate::output::out()));
+            return Ok(Output::Stdout(output::out()));
         }
-        if path.is_dir() {
-            bail!(
-                "{}: it is a folder, and this format is one file",
-                path.display()
-            );
-        }
-        let aside = aside()
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(folder_of(path))
-            .with_context(|| format!("{}: cannot write", path.display()))?;
-        Ok(Output::File {
-            aside: BufWriter::new(aside),
-            path: path.to_owned(),
-        })
+        let shown = path.display().to_string();
+        Ok(Output::File(WholeFile::create(path)?, shown))
     }
 
     fn finish(self) -> Result<String> {
         match self {
             Output::Stdout(out) => {
-                crate::output::finish(out)?;
+                output::finish(out)?;
                 Ok("standard output".to_owned())
             }
-            Output::File { aside, path } => {
-                let shown = path.display().to_string();
-                let cannot = || format!("{shown}: cannot write");
-                let file = aside
-                    .into_inner()
-                    .map_err(io::IntoInnerError::into_error)
-                    .with_context(cannot)?;
-                file.as_file().sync_all().with_context(cannot)?;
-                file.persist(&path)
-                    .map_err(|error| error.error)
-                    .with_context(cannot)?;
+            Output::File(file, shown) => {
+                file.finish()?;
                 Ok(shown)
             }
         }
@@ -92,28 +69,15 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Output::Stdout(out) => out.write(bytes),
-            Output::File { aside, .. } => aside.write(bytes),
+            Output::File(file, _) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Output::Stdout(out) => out.flush(),
-            Output::File { aside, .. } => aside.flush(),
+            Output::File(file, _) => file.flush(),
         }
-    }
-}
-
-fn aside() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".idiolect-");
-    builder
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }
 
@@ -216,7 +180,7 @@ impl Held {
                 .create(true)
                 .open(&self.file);
             file.and_then(|mut file| file.write_all(self.text.as_bytes()))
-                .with_context(|| format!("{}: cannot write", self.file.display()))?;
+                .with_context(|| cannot_write(&self.file))?;
             self.text.clear();
         }
         Ok(())
@@ -238,7 +202,7 @@ impl Words {
         let aside = aside()
             .permissions(Permissions::from_mode(0o755))
             .tempdir_in(folder_of(path))
-            .with_context(|| format!("{shown}: cannot write"))?;
+            .with_context(|| cannot_write(path))?;
         Ok(Words {
             aside,
             path: path.to_owned(),
@@ -295,7 +259,7 @@ impl Target for Words {
 
     fn finish(self: Box<Self>) -> Result<String> {
         let shown = self.path.display().to_string();
-        let cannot = || format!("{shown}: cannot write");
+        let cannot = || cannot_write(&self.path);
         File::open(self.aside.path())
             .and_then(|folder| folder.sync_all())
             .with_context(cannot)?;
