@@ -28,7 +28,7 @@ median = {key: statistics.median(values) for key, values in rates.items()}
 def flops(work):
     """Floating point operations a unit: two for each weight that a unit goes through (not those that are
     looked up), three times as many to train."""
-    kind, shape = work.split("-")
+    kind, shape = work.split("-")[:2]
     vocab, hidden = (341, [64, 256, 100]) if shape == "seed" else (180, [int(shape.split("x")[1])] * int(shape[0]))
     cells = sum(4 * h * (h + (below or 0)) for h, below in zip(hidden, [0, *hidden]))
     steps = 19 if shape == "seed" else 1
@@ -36,10 +36,10 @@ def flops(work):
 
 peaks = {n: median["torch", f"peak-{n}"] for n in (1, 2)}
 print(f"limit: {peaks[1] / 1e9:.0f} and {peaks[2] / 1e9:.0f} GFLOP/s on one and two threads")
-print(f"{'work':<14}{'ours, units/s':>16}{'PyTorch':>12}{'ratio':>8}{'of the limit':>14}")
+print(f"{'work':<21}{'ours, units/s':>15}{'PyTorch':>12}{'ratio':>8}{'of the limit':>14}")
 for who, work in median:
     if who == "ours":
-        ours, theirs = median["ours", work], median["torch", work]
+        ours, theirs = median["ours", work], median["torch", work.removesuffix("-reduced")]
         share = ours * flops(work) / peaks[2 if work.startswith("train") else 1]
-        print(f"{work:<14}{ours:>16,.0f}{theirs:>12,.0f}{ours / theirs:>8.2f}{share:>13.0%}")
+        print(f"{work:<21}{ours:>15,.0f}{theirs:>12,.0f}{ours / theirs:>8.2f}{share:>13.0%}")
 PY

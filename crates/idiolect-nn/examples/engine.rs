@@ -6,14 +6,14 @@
 //! `train-seed` is the original's window network, one epoch of 19,283 windows; `train-1x200` and
 //! `train-2x400` language models on chunks of 100 calls, 32 streams side by side: on all processors. `one-`
 //! follows one stream a call at a time, `many-` 64 streams in step, `windows-seed` scores windows of 19 calls
-//! that share nothing: on one.
+//! that share nothing: on one. `-reduced` does so with weights of 16 bits.
 
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use idiolect_nn::{
-    Architecture, Corpus, Dropout, IGNORE, Init, Optimiser, Rng, Schedule, Scorer, State,
+    Architecture, Corpus, Dropout, Form, IGNORE, Init, Optimiser, Rng, Schedule, Scorer, State,
     TrainConfig, Trainer, Weights,
 };
 
@@ -155,7 +155,7 @@ fn windows(scorer: &Scorer) -> (usize, f64) {
 
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
-    const ALL: [&str; 10] = [
+    const ALL: [&str; 17] = [
         "train-seed",
         "train-1x200",
         "train-2x400",
@@ -166,17 +166,32 @@ fn main() -> Result<(), Box<dyn Error>> {
         "many-1x200",
         "many-2x400",
         "windows-seed",
+        "one-1x64-reduced",
+        "one-1x200-reduced",
+        "one-2x400-reduced",
+        "many-1x64-reduced",
+        "many-1x200-reduced",
+        "many-2x400-reduced",
+        "windows-seed-reduced",
     ];
     let asked: Vec<String> = std::env::args().skip(1).collect();
     for name in ALL {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == name) {
             continue;
         }
-        let (kind, shape) = name.split_once('-').ok_or("a name has two parts")?;
+        let mut parts = name.split('-');
+        let (kind, shape) = parts
+            .next()
+            .zip(parts.next())
+            .ok_or("a name has two parts")?;
+        let form = match parts.next() {
+            Some(_) => Form::Reduced,
+            None => Form::Full,
+        };
         let (units, seconds) = if kind == "train" {
             train(shape)?
         } else {
-            let scorer = Scorer::new(&Weights::init(&network(shape), 1)?);
+            let scorer = Scorer::in_form(&Weights::init(&network(shape), 1)?, form);
             match kind {
                 "one" => one(&scorer),
                 "many" => many(&scorer),

@@ -38,7 +38,7 @@ mod weights;
 pub use architecture::{Architecture, ArchitectureError};
 pub use init::Init;
 pub use rng::Rng;
-pub use scorer::{Scorer, State, StateError};
+pub use scorer::{Form, Scorer, State, StateError};
 pub use train::{
     Checkpoint, CheckpointError, CheckpointMetadata, ConfigError, Corpus, Dropout, EpochEnd,
     EpochReport, Evaluation, IGNORE, Objective, Optimiser, OptimiserKind, Phase, Progress, RunEnd,

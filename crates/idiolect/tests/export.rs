@@ -25,7 +25,10 @@ fn a_profile_s_network_is_written_whole_or_not_at_all() {
     assert_eq!(fs::read(place.at("again.onnx")).unwrap(), bytes);
 
     fail(&["export", &file, "-o", &place.path("x.onnx")], "profile");
-    fail(&["export", &profile, "-o", "/nowhere/x.onnx"], "cannot write");
+    fail(
+        &["export", &profile, "-o", "/nowhere/x.onnx"],
+        "cannot write",
+    );
     let folder = place.path("normal");
     fail(&["export", &profile, "-o", &folder], "it is a folder");
 }

@@ -126,4 +126,46 @@ impl Simd for Avx2 {
         // SAFETY: see above.
         unsafe { _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b), x) }
     }
+
+    type I = __m256i;
+
+    #[inline(always)]
+    fn splat_pair(self, pair: i32) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_set1_epi32(pair) }
+    }
+
+    #[inline(always)]
+    fn load_pairs(self, from: &[i32; LANES]) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_pairs(self, x: __m256i, to: &mut [i32; LANES]) {
+        // SAFETY: see above.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), x) }
+    }
+
+    #[inline(always)]
+    fn dot_add(self, a: __m256i, b: __m256i, sum: __m256i) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)) }
+    }
+
+    #[inline(always)]
+    fn narrow(self, low: __m256, high: __m256) -> __m256i {
+        // SAFETY: see above.
+        unsafe {
+            // Packing takes the lower halves of both first, then the upper ones.
+            let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
+            _mm256_permute4x64_epi64::<0b11_01_10_00>(packed)
+        }
+    }
+
+    #[inline(always)]
+    fn whole(self, x: __m256i) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_cvtepi32_ps(x) }
+    }
 }

@@ -18,6 +18,17 @@ pub(crate) enum Start<'a> {
     Bias(&'a [f32]),
 }
 
+impl<'a> Start<'a> {
+    /// What the gates of a layer of this width start from.
+    #[inline(always)]
+    pub(super) fn of(self, token: u32, width: usize) -> &'a [f32] {
+        match self {
+            Start::Table(table) => &table[token as usize * GATES * width..],
+            Start::Bias(bias) => bias,
+        }
+    }
+}
+
 /// What else feeds a layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Feed<'a> {
@@ -51,10 +62,14 @@ pub(crate) struct StepMany<'a, R> {
 /// A stream's numbers.
 pub(crate) trait Row {
     fn numbers(&self) -> &[f32];
+}
+
+/// The same, to change.
+pub(crate) trait RowMut: Row {
     fn numbers_mut(&mut self) -> &mut [f32];
 }
 
-impl<R: Row> Kernel for StepMany<'_, R> {
+impl<R: RowMut> Kernel for StepMany<'_, R> {
     type Output = ();
 
     #[inline(always)]
@@ -84,17 +99,14 @@ impl<R: Row> Kernel for StepMany<'_, R> {
     }
 }
 
-impl<R: Row> StepMany<'_, R> {
+impl<R: RowMut> StepMany<'_, R> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize>(&mut self, s: S, block: usize, panel: &[f32], row: usize) {
         let width = self.width;
         let mut sums = [[s.splat(0.0); GATES]; MR];
         let tokens = &self.tokens[row..row + MR];
         for (&token, sums) in tokens.iter().zip(&mut sums) {
-            let start = match self.start {
-                Start::Table(table) => &table[token as usize * GATES * width..],
-                Start::Bias(bias) => bias,
-            };
+            let start = self.start.of(token, width);
             for (gate, sum) in sums.iter_mut().enumerate() {
                 *sum = s.load(vector(start, block * BLOCK + gate * LANES));
             }

@@ -13,6 +13,7 @@ pub(crate) mod many;
 pub(crate) mod math;
 pub(crate) mod panel;
 mod plain;
+pub(crate) mod reduced;
 pub(crate) mod softmax;
 pub(crate) mod step;
 
@@ -50,6 +51,19 @@ pub(crate) trait Simd: Copy {
     fn exp2_whole(self, n: Self::F) -> Self::F;
     /// `x`, but 0 where `a < b`.
     fn zero_where_less(self, a: Self::F, b: Self::F, x: Self::F) -> Self::F;
+
+    /// Eight pairs of 16-bit integers, or eight 32-bit ones.
+    type I: Copy;
+    /// The same pair eight times.
+    fn splat_pair(self, pair: i32) -> Self::I;
+    fn load_pairs(self, from: &[i32; LANES]) -> Self::I;
+    fn store_pairs(self, x: Self::I, to: &mut [i32; LANES]);
+    /// The sum of the products of each lane's pairs, added to a 32-bit integer. It must fit.
+    fn dot_add(self, a: Self::I, b: Self::I, sum: Self::I) -> Self::I;
+    /// Sixteen numbers, the lower eight first, to the nearest 16-bit integers, the even one of two.
+    fn narrow(self, low: Self::F, high: Self::F) -> Self::I;
+    /// 32-bit integers to numbers.
+    fn whole(self, x: Self::I) -> Self::F;
 
     /// The lanes as numbers.
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! Plain code: what every machine can do, and what the fast paths are tested against.
 
+use super::reduced::pair;
 use super::{LANES, Simd};
 
 /// No assumption about the machine. Where it has vectors by default (NEON on aarch64, SSE2 on x86-64) the
@@ -91,5 +92,46 @@ impl Simd for Plain {
     #[inline(always)]
     fn zero_where_less(self, a: Self::F, b: Self::F, x: Self::F) -> Self::F {
         std::array::from_fn(|i| if a[i] < b[i] { 0.0 } else { x[i] })
+    }
+
+    type I = [i32; LANES];
+
+    #[inline(always)]
+    fn splat_pair(self, pair: i32) -> Self::I {
+        [pair; LANES]
+    }
+
+    #[inline(always)]
+    fn load_pairs(self, from: &[i32; LANES]) -> Self::I {
+        *from
+    }
+
+    #[inline(always)]
+    fn store_pairs(self, x: Self::I, to: &mut [i32; LANES]) {
+        *to = x;
+    }
+
+    #[inline(always)]
+    fn dot_add(self, a: Self::I, b: Self::I, sum: Self::I) -> Self::I {
+        std::array::from_fn(|i| {
+            let low = i32::from(a[i] as i16) * i32::from(b[i] as i16);
+            let high = (a[i] >> 16) * (b[i] >> 16);
+            sum[i].wrapping_add(low).wrapping_add(high)
+        })
+    }
+
+    #[inline(always)]
+    fn narrow(self, low: Self::F, high: Self::F) -> Self::I {
+        let whole = |x: f32| x.round_ties_even() as i16;
+        std::array::from_fn(|i| {
+            let from = if i < LANES / 2 { low } else { high };
+            let at = i % (LANES / 2) * 2;
+            pair(whole(from[at]), whole(from[at + 1]))
+        })
+    }
+
+    #[inline(always)]
+    fn whole(self, x: Self::I) -> Self::F {
+        x.map(|x| x as f32)
     }
 }

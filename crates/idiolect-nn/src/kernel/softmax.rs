@@ -2,6 +2,7 @@
 
 use super::math::exp;
 use super::panel::{ABREAST, accumulate_one};
+use super::reduced::Reduced;
 use super::{Kernel, LANES, Simd, vector};
 
 /// Tokens in a panel of output weights.
@@ -10,27 +11,46 @@ pub(crate) const OUTPUT_PANEL: usize = 4 * LANES;
 /// Logits of one stream from packed output weights.
 #[derive(Debug)]
 pub(crate) struct Logits<'a> {
-    /// h of the top layer, W.
-    pub(crate) h: &'a [f32],
-    /// Panels of 32 tokens, W deep.
-    pub(crate) panels: &'a [f32],
+    pub(crate) from: Weighed<'a>,
     /// V padded to whole panels, -infinity in the padding.
     pub(crate) bias: &'a [f32],
+}
+
+/// What is weighed, and the weights in panels of 32 tokens, W deep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Weighed<'a> {
+    /// h of the top layer, W.
+    Full { h: &'a [f32], panels: &'a [f32] },
+    /// The same as pairs.
+    Reduced {
+        pairs: &'a [f32],
+        weights: &'a Reduced,
+    },
 }
 
 impl Logits<'_> {
     /// The logits of the 32 tokens of each of some panels.
     #[inline(always)]
     fn of_panels<S: Simd, const N: usize>(&self, s: S, first: usize) -> [[S::F; 4]; N] {
-        let len = self.h.len() * OUTPUT_PANEL;
         let mut sums = [[s.splat(0.0); 4]; N];
-        let mut panels: [&[f32]; N] = [&[]; N];
-        for (n, (sums, panel)) in sums.iter_mut().zip(&mut panels).enumerate() {
-            let index = first + n;
-            *panel = &self.panels[index * len..][..len];
-            *sums = bias_of(s, self.bias, index);
+        for (n, sums) in sums.iter_mut().enumerate() {
+            *sums = bias_of(s, self.bias, first + n);
         }
-        accumulate_one(s, self.h, panels, &mut sums);
+        match self.from {
+            Weighed::Full { h, panels } => {
+                let len = h.len() * OUTPUT_PANEL;
+                let mut abreast: [&[f32]; N] = [&[]; N];
+                for (n, panel) in abreast.iter_mut().enumerate() {
+                    *panel = &panels[(first + n) * len..][..len];
+                }
+                accumulate_one(s, h, abreast, &mut sums);
+            }
+            Weighed::Reduced { pairs, weights } => {
+                for (n, sums) in sums.iter_mut().enumerate() {
+                    *sums = weights.outputs(s, pairs, first + n, *sums);
+                }
+            }
+        }
         sums
     }
 
