@@ -90,6 +90,13 @@ impl Calibration {
         }
     }
 
+    /// Adds to every score, and so to every threshold.
+    pub(crate) fn raise(&mut self, by: f32) {
+        for score in &mut self.scores {
+            *score += by;
+        }
+    }
+
     /// The scores, ascending.
     pub fn scores(&self) -> &[f32] {
         &self.scores

@@ -1,6 +1,6 @@
 //! An LSTM network as a detector of whole streams.
 
-use idiolect_nn::{Scorer, State, Weights};
+use idiolect_nn::{Form, Scorer, State, Weights};
 use idiolect_trace::StartKind;
 
 use crate::detector::{FOREIGN_STATE, threads_or_all};
@@ -18,14 +18,24 @@ pub struct LstmModel {
 impl LstmModel {
     /// Of these weights and this probability of an unknown call, which lies between 0 and 1.
     pub fn new(weights: Weights, unknown: f64) -> Self {
+        LstmModel::in_form(weights, unknown, Form::Full)
+    }
+
+    /// The same with the weights held in this form to score with.
+    pub fn in_form(weights: Weights, unknown: f64, form: Form) -> Self {
         LstmModel {
-            scorer: Scorer::new(&weights),
+            scorer: Scorer::in_form(&weights, form),
             weights,
             known: KnownShare::new(unknown),
         }
     }
 
-    /// The weights.
+    /// The form in which it holds the weights to score with.
+    pub fn form(&self) -> Form {
+        self.scorer.form()
+    }
+
+    /// The weights, as they were trained whatever the form.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }

@@ -14,6 +14,7 @@ mod trust;
 
 use std::collections::BTreeSet;
 
+use idiolect_nn::Form;
 use idiolect_trace::StartKind;
 
 pub use container::looks_like_profile;
@@ -87,6 +88,28 @@ impl Profile {
     /// The model whose surprises make the score.
     pub fn detector(&self) -> &dyn Detector {
         self.models[0].detector()
+    }
+
+    /// Holds the weights of every model in this form to score with.
+    pub fn hold_in(&mut self, form: Form) {
+        for model in &mut self.models {
+            let network = model.network();
+            let network = LstmModel::in_form(network.weights().clone(), network.unknown(), form);
+            *model = match model {
+                Model::Lstm(_) => Model::Lstm(network),
+                Model::Window(windows) => Model::Window(WindowModel::of(network, windows.inputs())),
+            };
+        }
+    }
+
+    /// Adds to every threshold of a signal: what scores may differ by, in another form, from those that
+    /// it was calibrated on.
+    pub fn raise_thresholds(&mut self, signal: SignalKind, by: f32) {
+        for calibration in &mut self.calibrations {
+            if calibration.signal == signal {
+                calibration.raise(by);
+            }
+        }
     }
 
     /// What is scored as one.

@@ -23,8 +23,13 @@ impl WindowModel {
     /// Of these weights, this probability of an unknown call (between 0 and 1) and this many calls that
     /// go in (at least 1).
     pub fn new(weights: Weights, unknown: f64, inputs: usize) -> Self {
+        WindowModel::of(LstmModel::new(weights, unknown), inputs)
+    }
+
+    /// Of this network and this many calls that go in (at least 1).
+    pub fn of(network: LstmModel, inputs: usize) -> Self {
         WindowModel {
-            network: LstmModel::new(weights, unknown),
+            network,
             inputs: inputs.max(1),
             memo: Mutex::default(),
         }

@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Portability(crate::commands::portability::Portability),
     Convert(crate::commands::convert::Convert),
     Export(crate::commands::export::Export),
+    Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
 }
 

@@ -52,6 +52,7 @@ impl Profile {
                 embedding: architecture.embedding,
                 hidden: architecture.hidden.clone(),
                 unknown: network.unknown(),
+                form: network.form(),
             };
             models.push(match model {
                 Model::Lstm(_) => ModelHeader::Lstm(header),
@@ -227,10 +228,11 @@ fn model_of(
     };
     let weights = Weights::from_tensors(&architecture, own)
         .map_err(|error| Problem::Shape(format!("model {place}: {error}")))?;
+    let network = LstmModel::in_form(weights, unknown, network.form);
     match inputs {
-        None => Ok(Model::Lstm(LstmModel::new(weights, unknown))),
+        None => Ok(Model::Lstm(network)),
         Some(inputs) if (1..=Windows::MAX_INPUTS).contains(&inputs) => {
-            Ok(Model::Window(WindowModel::new(weights, unknown, inputs)))
+            Ok(Model::Window(WindowModel::of(network, inputs)))
         }
         Some(inputs) => Err(Problem::Header(format!(
             "model {place} reads windows of {inputs} calls"

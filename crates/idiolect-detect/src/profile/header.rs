@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use idiolect_nn::EpochReport;
+use idiolect_nn::{EpochReport, Form};
 use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,13 @@ pub(super) struct NetworkHeader {
     pub(super) embedding: Option<usize>,
     pub(super) hidden: Vec<usize>,
     pub(super) unknown: f64,
+    /// How scoring holds the weights.
+    #[serde(default, skip_serializing_if = "is_full")]
+    pub(super) form: Form,
+}
+
+fn is_full(form: &Form) -> bool {
+    *form == Form::Full
 }
 
 impl ModelHeader {

@@ -7,9 +7,12 @@
 
 use super::cell::{BLOCK, GATES, activate};
 use super::many::{Row, RowMut};
-use super::panel::TILE;
 use super::softmax::{OUTPUT_PANEL, Total, bias_of, logit_of};
 use super::{Kernel, LANES, Simd, vector, vector_mut};
+
+/// Rows that go through a panel side by side: 8 sums, 2 factors, a weight and a product. Three rows would
+/// not leave AVX2 a register for the product.
+const TILE: usize = 2;
 
 /// What 1 is among a layer's outputs.
 const ONE: f32 = 4096.0;
@@ -197,10 +200,8 @@ impl<R: RowMut> Kernel for StepReduced<'_, R> {
                 self.tile::<S, TILE>(s, block, row);
                 row += TILE;
             }
-            match rows - row {
-                2 => self.tile::<S, 2>(s, block, row),
-                1 => self.tile::<S, 1>(s, block, row),
-                _ => {}
+            if row < rows {
+                self.tile::<S, 1>(s, block, row);
             }
         }
     }
@@ -299,10 +300,8 @@ impl<R: Row> Kernel for LogProbReduced<'_, R> {
                     outputs.run::<S, TILE>(s, row);
                     row += TILE;
                 }
-                match rows.len() - row {
-                    2 => outputs.run::<S, 2>(s, row),
-                    1 => outputs.run::<S, 1>(s, row),
-                    _ => {}
+                if row < rows.len() {
+                    outputs.run::<S, 1>(s, row);
                 }
             }
             for (total, to) in totals.into_iter().zip(to) {

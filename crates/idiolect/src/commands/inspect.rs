@@ -6,6 +6,7 @@ use std::io::Write as _;
 use anyhow::Result;
 use idiolect_detect::profile::{Model, Profile};
 use idiolect_detect::{SignalKind, Unit};
+use idiolect_nn::Form;
 use idiolect_trace::StartKind;
 use idiolect_trace::read::escape;
 use serde_json::json;
@@ -39,7 +40,7 @@ fn as_text(profile: &Profile) -> String {
         line(
             if place == 0 { "model" } else { "" },
             format!(
-                "LSTM{}, {}, layers {}, {} weights",
+                "LSTM{}, {}, layers {}, {} weights{}",
                 match model {
                     Model::Window(model) => format!(" over windows of {} calls", model.inputs()),
                     _ => String::new(),
@@ -49,7 +50,11 @@ fn as_text(profile: &Profile) -> String {
                     None => "one-hot input".to_owned(),
                 },
                 layers.join(" + "),
-                ui::count(architecture.weight_count())
+                ui::count(architecture.weight_count()),
+                match network.form() {
+                    Form::Full => "",
+                    Form::Reduced => ", reduced to 16 bits",
+                }
             ),
         );
         line(
@@ -189,6 +194,7 @@ fn as_json(profile: &Profile) -> serde_json::Value {
             let architecture = network.weights().architecture();
             let mut shown = json!({
                 "kind": model.detector().kind(),
+                "form": model.network().form(),
                 "architecture": architecture,
                 "weights": architecture.weight_count(),
                 "unknown_probability": network.unknown(),

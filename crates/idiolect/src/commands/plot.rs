@@ -6,7 +6,6 @@ pub(super) mod output;
 mod recorder;
 mod replay;
 mod roc;
-mod scored;
 mod scores;
 mod surprise;
 

@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
 use idiolect_report as report;
 
-use super::scored::{self, Scored};
 use super::{Roc, curves, output};
+use crate::commands::scored::{self, Scored};
 use crate::ui;
 
 pub(super) fn run(args: &Roc) -> Result<u8> {

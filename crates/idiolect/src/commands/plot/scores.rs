@@ -8,8 +8,8 @@ use idiolect_detect::{Judge, Unit};
 use idiolect_report::{self as report, ScoreKind};
 use idiolect_trace::StartKind;
 
-use super::scored::{self, Scored};
 use super::{Scores, output};
+use crate::commands::scored::{self, Scored};
 use crate::ui;
 
 pub(super) fn run(args: &Scores) -> Result<u8> {

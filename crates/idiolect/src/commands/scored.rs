@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use idiolect_detect::{Judge, Next, Pool, Verdict};
+use idiolect_detect::{Judge, Next, Pool, Signals, Verdict};
 use idiolect_trace::StartKind;
 use idiolect_trace::read::Part;
 use sha2::{Digest, Sha256};
@@ -14,25 +14,29 @@ use crate::input::{self, Begun, Handler, Input};
 
 /// A stream with its score by each profile.
 #[derive(Debug)]
-pub(super) struct Scored {
+pub(crate) struct Scored {
+    /// Its calls.
+    pub(crate) calls: u64,
     /// Whether it is an attack; none where nothing is said of it.
-    pub(super) attack: Option<bool>,
-    pub(super) start: StartKind,
-    pub(super) scores: Vec<Score>,
+    pub(crate) attack: Option<bool>,
+    pub(crate) start: StartKind,
+    pub(crate) scores: Vec<Score>,
     /// Hash of its start and its calls.
     content: [u8; 32],
 }
 
 /// A score by one profile.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Score {
+pub(crate) struct Score {
     /// None where there was nothing to judge.
-    pub(super) value: Option<f32>,
-    pub(super) anomalous: bool,
+    pub(crate) value: Option<f32>,
+    /// All of them.
+    pub(crate) signals: Option<Signals>,
+    pub(crate) anomalous: bool,
 }
 
 /// Scores every stream.
-pub(super) fn score<'a>(
+pub(crate) fn score<'a>(
     judges: &'a [Judge<'a>],
     paths: &[PathBuf],
     reading: &Reading,
@@ -56,7 +60,7 @@ pub(super) fn score<'a>(
 }
 
 /// The streams without those whose label and content came before.
-pub(super) fn without_copies(streams: &[Scored]) -> Vec<&Scored> {
+pub(crate) fn without_copies(streams: &[Scored]) -> Vec<&Scored> {
     let mut seen = HashSet::new();
     let unique = streams
         .iter()
@@ -129,9 +133,11 @@ impl Scoring<'_> {
             }
             let scores = by_profile.iter().map(|score| Score {
                 value: score.score,
+                signals: score.signals,
                 anomalous: score.verdict == Verdict::Anomalous,
             });
             self.scored.push(Scored {
+                calls: by_profile.first().map_or(0, |score| score.calls),
                 attack: open.attack,
                 start: open.start,
                 scores: scores.collect(),
