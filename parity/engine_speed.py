@@ -13,7 +13,7 @@ import time
 import torch
 from torch import nn
 
-SEED_VOCAB, WINDOW, WINDOWS, VOCAB, STREAMS, LEAST = 341, 19, 19_283, 180, 64, 2.0
+SEED_VOCAB, WINDOW, WINDOWS, VOCAB, STREAMS, LEAST = 341, 19, 19_283, 180, 64, 1.0
 SHAPES = {
     "seed": (SEED_VOCAB, None, [64, 256, 100]),
     "1x64": (VOCAB, 64, [64]),

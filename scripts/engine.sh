@@ -1,21 +1,35 @@
 #!/usr/bin/env bash
-# The engine against PyTorch on the same work, in rounds by turns. Prints the median of each work, the ratio,
-# and the share of the machine's limit that the arithmetic of each takes.
-# usage: scripts/engine.sh PYTHON [ROUNDS] [NAME...]   (a Python that has torch; see parity/README.md)
+# The engine against PyTorch, Keras on TensorFlow and ONNX Runtime on the same work, in rounds by turns. Prints
+# the median of each, ours as a multiple of theirs, and the share of the machine's limit (PyTorch's product of
+# large matrices, in the same rounds) that the arithmetic of ours comes to. The others are installed into a
+# folder of their own.
+# usage: scripts/engine.sh [FOLDER [ROUNDS]]
 set -euo pipefail
-python=$1
-rounds=${2:-3}
-shift $(($# > 2 ? 2 : $#))
 cd "$(dirname "$0")/.."
+folder=${1:-target/engine}
+rounds=${2:-3}
+mkdir -p "$folder"
+# Each in an environment of its own: their dependencies do not agree.
+install() {
+    [ -x "$folder/$1/bin/python" ] && return
+    python3 -m venv "$folder/$1"
+    "$folder/$1/bin/pip" install --quiet "${@:2}"
+}
+install torch torch numpy
+install keras tensorflow-cpu
+install onnx onnxruntime numpy
 cargo build --release --quiet -p idiolect-nn --example engine
+cargo run --release --quiet -p idiolect-onnx --example random -- "$folder"
 engine=${CARGO_TARGET_DIR:-target}/release/examples/engine
-work=$(mktemp)
-trap 'rm -f "$work"' EXIT
+: >"$folder/times"
 for _ in $(seq "$rounds"); do
-    "$engine" "$@" | sed 's/^/ours /' >>"$work"
-    "$python" parity/engine_speed.py ${1:+peak-1 peak-2} "$@" | sed 's/^/torch /' >>"$work"
+    "$engine" | sed 's/^/ours /' >>"$folder/times"
+    "$folder/torch/bin/python" parity/engine_speed.py | sed 's/^/torch /' >>"$folder/times"
+    "$folder/onnx/bin/python" parity/engine_speed_onnx.py "$folder" | sed 's/^/onnx /' >>"$folder/times"
+    KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 "$folder/keras/bin/python" parity/engine_speed_keras.py \
+        2>/dev/null | sed 's/^/keras /' >>"$folder/times"
 done
-python3 - "$work" <<'PY'
+python3 - "$folder/times" <<'PY'
 import statistics, sys
 from collections import defaultdict
 
@@ -25,21 +39,28 @@ for line in open(sys.argv[1]):
     rates[who, work].append(float(units) / float(seconds))
 median = {key: statistics.median(values) for key, values in rates.items()}
 
-def flops(work):
+
+def operations(work):
     """Floating point operations a unit: two for each weight that a unit goes through (not those that are
     looked up), three times as many to train."""
     kind, shape = work.split("-")[:2]
     vocab, hidden = (341, [64, 256, 100]) if shape == "seed" else (180, [int(shape.split("x")[1])] * int(shape[0]))
-    cells = sum(4 * h * (h + (below or 0)) for h, below in zip(hidden, [0, *hidden]))
+    cells = sum(4 * h * (h + below) for h, below in zip(hidden, [0, *hidden]))
     steps = 19 if shape == "seed" else 1
     return 2 * (steps * cells + hidden[-1] * vocab) * (3 if kind == "train" else 1)
 
+
 peaks = {n: median["torch", f"peak-{n}"] for n in (1, 2)}
 print(f"limit: {peaks[1] / 1e9:.0f} and {peaks[2] / 1e9:.0f} GFLOP/s on one and two threads")
-print(f"{'work':<21}{'ours, units/s':>15}{'PyTorch':>12}{'ratio':>8}{'of the limit':>14}")
+print("| work | ours, units/s | of the limit | PyTorch | ONNX Runtime | Keras |")
+print("|---|---|---|---|---|---|")
 for who, work in median:
     if who == "ours":
-        ours, theirs = median["ours", work], median["torch", work.removesuffix("-reduced")]
-        share = ours * flops(work) / peaks[2 if work.startswith("train") else 1]
-        print(f"{work:<21}{ours:>15,.0f}{theirs:>12,.0f}{ours / theirs:>8.2f}{share:>13.0%}")
+        ours = median["ours", work]
+        share = ours * operations(work) / peaks[2 if work.startswith("train") else 1]
+        cells = [work, f"{ours:,.0f}", f"{share:.0%}"]
+        for other in ("torch", "onnx", "keras"):
+            theirs = median.get((other, work.removesuffix("-reduced")))
+            cells.append(f"{theirs:,.0f}: {ours / theirs:.2f}" if theirs else "")
+        print("|", " | ".join(cells), "|")
 PY

@@ -25,7 +25,7 @@ const VOCAB: usize = 180;
 /// Streams in step.
 const STREAMS: usize = 64;
 /// Seconds that a work goes on for at least.
-const LEAST: f64 = 2.0;
+const LEAST: f64 = 1.0;
 
 /// One long stream, cut at each call.
 struct Cut(Vec<u32>);
