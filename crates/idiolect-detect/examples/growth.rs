@@ -1,5 +1,6 @@
 //! What scoring costs as its input grows: time and memory for 1, 10 and 100 times the calls, the streams that
 //! are live and the vocabulary, with a language model of one layer of 64 on one processor. Prints a table.
+//! A stream's bytes are its network's state (h, c and room for one more h) and its signals.
 //!
 //! `cargo run --release -p idiolect-detect --example growth`
 
@@ -21,7 +22,9 @@ fn profile(names: usize) -> Result<Profile, Box<dyn Error>> {
     let mut streams = Streams::default();
     for number in 0..200 {
         let calls = (0..names.max(50)).map(|_| rng.below(names));
-        let symbols = calls.map(|call| streams.symbol(&format!("call{call}"))).collect();
+        let symbols = calls
+            .map(|call| streams.symbol(&format!("call{call}")))
+            .collect();
         streams.push(Stream {
             name: number.to_string(),
             start: StartKind::Exec,
@@ -46,7 +49,9 @@ fn profile(names: usize) -> Result<Profile, Box<dyn Error>> {
         rate: None,
         cross_fit: None,
     };
-    let outcome = fit(&streams, &config, 0, None, &mut |_| ControlFlow::Continue(()))?;
+    let outcome = fit(&streams, &config, 0, None, &mut |_| {
+        ControlFlow::Continue(())
+    })?;
     Ok(outcome.profile)
 }
 
@@ -70,7 +75,6 @@ fn follow(profile: &Profile, live: usize, calls: usize) -> Result<(f64, f64), Bo
         judge.call(&mut states[call % live], token);
     }
     let seconds = start.elapsed().as_secs_f64();
-    // What a window holds grows to its size and no further: give every stream its share.
     let bytes = resident()?.saturating_sub(before) as f64 / live as f64;
     Ok((seconds, bytes))
 }

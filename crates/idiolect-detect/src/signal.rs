@@ -152,6 +152,7 @@ pub(crate) fn quantile(sorted: &[f32], share: f32) -> Option<f32> {
 pub struct Tracker {
     calls: u64,
     sum: f64,
+    /// As many bins as the greatest surprise so far needs.
     histogram: Vec<u32>,
     window: Vec<f32>,
     window_next: usize,
@@ -172,7 +173,7 @@ impl Default for Tracker {
         Tracker {
             calls: 0,
             sum: 0.0,
-            histogram: vec![0; BINS],
+            histogram: Vec::new(),
             window: Vec::new(),
             window_next: 0,
             window_max: None,
@@ -188,6 +189,10 @@ impl Tracker {
         self.calls += 1;
         self.sum += f64::from(surprise);
         let bin = ((surprise / BIN_NATS) as usize).min(BINS - 1);
+        if bin >= self.histogram.len() {
+            self.histogram.reserve_exact(bin + 1 - self.histogram.len());
+            self.histogram.resize(bin + 1, 0);
+        }
         self.histogram[bin] = self.histogram[bin].saturating_add(1);
         self.cusum = (self.cusum + surprise - settings.cusum_reference).max(0.0);
         self.cusum_max = self.cusum_max.max(self.cusum);
@@ -245,7 +250,7 @@ impl Tracker {
             }
             below += count;
         }
-        BINS as f32 * BIN_NATS
+        self.histogram.len() as f32 * BIN_NATS
     }
 }
 

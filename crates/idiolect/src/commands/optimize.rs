@@ -160,11 +160,11 @@ impl Change {
         let [before, after] = self.mean_surprise;
         let mut text = format!(
             "{} of {}: mean surprise {before:.5} nats a call, reduced {after:.5}; a stream's differs by {:.5} at \
-             most\n{} differ, with thresholds raised by as much\n",
+             most\nverdicts that differ, with thresholds raised by as much: {}\n",
             ui::plural(self.calls, "call"),
             ui::plural(self.streams, "stream"),
             self.largest_difference,
-            ui::plural(self.verdicts_changed, "verdict"),
+            ui::count(self.verdicts_changed),
         );
         let of_copies = [
             ("all", &self.detection),
