@@ -9,6 +9,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -90,4 +91,45 @@ fn without_a_checkpoint_there_is_nothing_to_resume() {
     ]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("a.idio.checkpoint"), "{}", ran.err);
+}
+
+#[test]
+fn an_interrupted_conversion_leaves_nothing() {
+    let place = Workplace::new(1);
+    let out = place.path("out.jsonl");
+    let mut child = common::idiolect_process()
+        .args(["convert", "-", "--format", "plain", "-o", &out])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // Records come until after the signal, whenever it is listened for.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let id = child.id().to_string();
+    let hidden = || {
+        let left = fs::read_dir(place.folder.path()).unwrap();
+        left.filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.as_encoded_bytes().starts_with(b".idiolect-")
+        })
+        .count()
+    };
+    while hidden() == 0 {
+        assert!(Instant::now() < deadline, "nothing is made aside");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // The file aside is there before anybody listens: wait for what comes after.
+    std::thread::sleep(Duration::from_millis(200));
+    Command::new("kill").args(["-INT", &id]).status().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it goes on");
+        let _ = input.write_all(&b"read write close\n".repeat(5_000));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("nothing was written"), "{said}");
+    assert!(!place.at("out.jsonl").exists());
+    assert_eq!(hidden(), 0);
 }

@@ -3,9 +3,10 @@
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use idiolect_trace::read::{Numbering, escape};
 use idiolect_trace::{Abi, Record, table};
@@ -13,6 +14,7 @@ use idiolect_trace::{Abi, Record, table};
 use crate::args::Reading;
 use crate::exit;
 use crate::input::{self, Begun, Handler, Input};
+use crate::interrupt::Interrupt;
 use crate::ui;
 use target::{Lines, Records, Target, Words};
 
@@ -89,6 +91,7 @@ pub(crate) fn run(args: &Convert) -> Result<u8> {
         calls: 0,
         gaps: 0,
         unspelled: BTreeMap::new(),
+        interrupt: Interrupt::listen(),
     };
     let parts = &args.reading.part;
     let read = input::read(
@@ -96,7 +99,14 @@ pub(crate) fn run(args: &Convert) -> Result<u8> {
         &args.reading,
         parts,
         &mut converting,
-    )?;
+    );
+    let read = match read {
+        Err(error) if error.is::<Interrupted>() => {
+            ui::say("interrupted: nothing was written");
+            return Ok(exit::INTERRUPTED);
+        }
+        read => read?,
+    };
     converting.finish(read.sources, args.drop)
 }
 
@@ -131,10 +141,25 @@ struct Converting {
     gaps: u64,
     /// Calls without a number, by name.
     unspelled: BTreeMap<String, u64>,
+    interrupt: Interrupt,
 }
+
+/// Somebody asked to stop.
+#[derive(Debug)]
+struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
 
 impl Handler for Converting {
     fn record(&mut self, record: &Record) -> Result<()> {
+        // What was made aside is removed as this returns.
+        ensure!(!self.interrupt.asked(), Interrupted);
         self.target.record(record)
     }
 

@@ -51,6 +51,16 @@ impl Output {
         Ok(Output::File(WholeFile::create(path)?, shown))
     }
 
+    /// Writes a piece, in which a failure names the file that was asked for.
+    fn put(&mut self, piece: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        match self {
+            Output::Stdout(out) => Ok(piece(out)?),
+            Output::File(file, shown) => {
+                piece(file).with_context(|| cannot_write(Path::new(shown)))
+            }
+        }
+    }
+
     fn finish(self) -> Result<String> {
         match self {
             Output::Stdout(out) => {
@@ -61,22 +71,6 @@ impl Output {
                 file.finish()?;
                 Ok(shown)
             }
-        }
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Output::Stdout(out) => out.write(bytes),
-            Output::File(file, _) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Output::Stdout(out) => out.flush(),
-            Output::File(file, _) => file.flush(),
         }
     }
 }
@@ -92,7 +86,7 @@ impl Records {
 
 impl Target for Records {
     fn record(&mut self, record: &Record) -> Result<()> {
-        Ok(write_jsonl(record, &mut self.0)?)
+        self.0.put(|mut out| write_jsonl(record, &mut out))
     }
 
     fn finish(self: Box<Self>) -> Result<String> {
@@ -138,7 +132,7 @@ impl Target for Lines {
 
     fn call(&mut self, key: u64, word: &str) -> Result<()> {
         if let Some(number) = self.open.get(&key) {
-            writeln!(self.out, "{number} {word}")?;
+            self.out.put(|out| writeln!(out, "{number} {word}"))?;
         }
         Ok(())
     }
