@@ -1,4 +1,4 @@
-"""Times PyTorch on the works of idiolect-nn's example `engine`, by the same names and shapes.
+"""Times PyTorch on the works of idiolect-nn's benchmark `engine`, by the same names and shapes.
 
     python engine_speed.py [NAME...]
 

@@ -1,5 +1,5 @@
 """Times Keras on TensorFlow with the original's network: the works `train-seed` and `windows-seed` of
-idiolect-nn's example `engine`.
+idiolect-nn's benchmark `engine`.
 
     KERAS_BACKEND=tensorflow python engine_speed_keras.py
 

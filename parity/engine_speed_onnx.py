@@ -1,4 +1,4 @@
-"""Times ONNX Runtime on the scoring works of idiolect-nn's example `engine`, by the same names and shapes.
+"""Times ONNX Runtime on the scoring works of idiolect-nn's benchmark `engine`, by the same names and shapes.
 
     python engine_speed_onnx.py FOLDER
 

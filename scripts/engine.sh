@@ -18,12 +18,10 @@ install() {
 install torch torch numpy
 install keras tensorflow-cpu
 install onnx onnxruntime numpy
-cargo build --release --quiet -p idiolect-nn --example engine
 cargo run --release --quiet -p idiolect-onnx --example random -- "$folder"
-engine=${CARGO_TARGET_DIR:-target}/release/examples/engine
 : >"$folder/times"
 for _ in $(seq "$rounds"); do
-    "$engine" | sed 's/^/ours /' >>"$folder/times"
+    cargo bench --quiet -p idiolect-nn --bench engine | sed 's/^/ours /' >>"$folder/times"
     "$folder/torch/bin/python" parity/engine_speed.py | sed 's/^/torch /' >>"$folder/times"
     "$folder/onnx/bin/python" parity/engine_speed_onnx.py "$folder" | sed 's/^/onnx /' >>"$folder/times"
     KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 "$folder/keras/bin/python" parity/engine_speed_keras.py \
@@ -35,7 +33,7 @@ from collections import defaultdict
 
 rates = defaultdict(list)
 for line in open(sys.argv[1]):
-    who, work, units, seconds = line.split()
+    who, work, units, seconds = line.split()[:4]
     rates[who, work].append(float(units) / float(seconds))
 median = {key: statistics.median(values) for key, values in rates.items()}
 

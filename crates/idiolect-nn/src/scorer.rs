@@ -189,6 +189,12 @@ impl Scorer {
         Scorer::with(weights, form, Level::detect(), Self::MAX_TABLE)
     }
 
+    /// The same without the processor's special instructions: what every machine can do, and what the other
+    /// paths are held against.
+    pub fn portable(weights: &Weights, form: Form) -> Self {
+        Scorer::with(weights, form, Level::plain(), Self::MAX_TABLE)
+    }
+
     fn with(weights: &Weights, form: Form, level: Level, max_table: usize) -> Self {
         let architecture = weights.architecture().clone();
         let layout = Layout::new(&architecture);

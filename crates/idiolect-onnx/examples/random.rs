@@ -1,4 +1,4 @@
-//! Writes networks with random weights as ONNX, in the shapes that idiolect-nn's example `engine` times:
+//! Writes networks with random weights as ONNX, in the shapes that idiolect-nn's benchmark `engine` times:
 //! `cargo run --release -p idiolect-onnx --example random FOLDER`
 
 use std::error::Error;

@@ -1,7 +1,8 @@
 //! Times the engine on made-up calls: the counterpart of `parity/engine_speed.py`, whose works have the
-//! same names and shapes. Prints `NAME UNITS SECONDS` for each work.
+//! same names and shapes. Prints `NAME UNITS SECONDS` for each work, and behind it the share of this
+//! machine's own product of large matrices, timed in the same run, that its arithmetic comes to.
 //!
-//! `cargo run --release -p idiolect-nn --example engine [NAME...]`
+//! `cargo bench -p idiolect-nn [-- NAME...]`
 //!
 //! `train-seed` is the original's window network, one epoch of 19,283 windows; `train-1x200` and
 //! `train-2x400` language models on chunks of 100 calls, 32 streams side by side: on all processors. `one-`
@@ -153,6 +154,62 @@ fn windows(scorer: &Scorer) -> (usize, f64) {
     })
 }
 
+/// Floating point operations a second of a product of large matrices, on so many threads.
+fn peak(threads: usize) -> f64 {
+    const SIDE: usize = 768;
+    let one = || {
+        let (a, b) = (vec![0.5f32; SIDE * SIDE], vec![0.25f32; SIDE * SIDE]);
+        let mut c = vec![0f32; SIDE * SIDE];
+        let (side, row) = (SIDE, SIDE as isize);
+        let (products, seconds) = repeat(|| {
+            // SAFETY: the three matrices are square, row-major, and as large as their strides say.
+            unsafe {
+                matrixmultiply::sgemm(
+                    side,
+                    side,
+                    side,
+                    1.0,
+                    a.as_ptr(),
+                    row,
+                    1,
+                    b.as_ptr(),
+                    row,
+                    1,
+                    0.0,
+                    c.as_mut_ptr(),
+                    row,
+                    1,
+                );
+            }
+            std::hint::black_box(&c);
+            1
+        });
+        products as f64 * 2.0 * (SIDE as f64).powi(3) / seconds
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        workers
+            .into_iter()
+            .filter_map(|worker| worker.join().ok())
+            .sum()
+    })
+}
+
+/// Floating point operations of a unit: two for each weight that it goes through, looked up ones left out;
+/// three times as many to train.
+fn operations(kind: &str, shape: &str) -> f64 {
+    let network = network(shape);
+    let mut below = 0;
+    let mut weights = 0;
+    for &width in &network.hidden {
+        weights += 4 * width * (width + below);
+        below = width;
+    }
+    let steps = if shape == "seed" { SEED.1 } else { 1 };
+    let passes = if kind == "train" { 3 } else { 1 };
+    (2 * passes * (steps * weights + below * network.vocab)) as f64
+}
+
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
     const ALL: [&str; 17] = [
@@ -174,7 +231,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         "many-2x400-reduced",
         "windows-seed-reduced",
     ];
-    let asked: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo adds a flag of its own.
+    let asked: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    let threads = std::thread::available_parallelism()?.get();
+    let peaks = (peak(1), peak(threads));
     for name in ALL {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == name) {
             continue;
@@ -198,7 +261,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 _ => windows(&scorer),
             }
         };
-        println!("{name} {units} {seconds:.4}");
+        let peak = if kind == "train" { peaks.1 } else { peaks.0 };
+        let share = operations(kind, shape) * units as f64 / seconds / peak;
+        println!("{name} {units} {seconds:.4} {share:.2}");
     }
     Ok(())
 }

@@ -1,0 +1,57 @@
+//! A fixed number of scoring steps, to count instructions of: see `scripts/instructions.sh`.
+//!
+//! `cargo run --release -p idiolect-nn --example steps WORK STEPS`, where WORK is `one`, `many` or `reduced`,
+//! with `-plain` behind it for the path that every machine can take.
+
+use std::error::Error;
+
+use idiolect_nn::{Architecture, Form, Scorer, State, Weights};
+
+/// Streams in step.
+const STREAMS: usize = 12;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [work, steps] = args.as_slice() else {
+        return Err("usage: steps WORK STEPS".into());
+    };
+    let steps: u32 = steps.parse()?;
+    let architecture = Architecture {
+        vocab: 180,
+        embedding: Some(64),
+        hidden: vec![64],
+    };
+    let weights = Weights::init(&architecture, 1)?;
+    let (kind, portable) = match work.strip_suffix("-plain") {
+        Some(kind) => (kind, true),
+        None => (work.as_str(), false),
+    };
+    let form = if kind == "reduced" {
+        Form::Reduced
+    } else {
+        Form::Full
+    };
+    let scorer = if portable {
+        Scorer::portable(&weights, form)
+    } else {
+        Scorer::in_form(&weights, form)
+    };
+    let streams = if kind == "one" { 1 } else { STREAMS };
+    let mut states: Vec<State> = (0..streams).map(|_| scorer.state()).collect();
+    let mut states: Vec<&mut State> = states.iter_mut().collect();
+    let mut log_probs = vec![0.0; streams];
+    for step in 0..steps {
+        let tokens: Vec<u32> = (0..streams as u32)
+            .map(|i| (step * 7 + i * 31) % 180)
+            .collect();
+        if kind == "one" {
+            std::hint::black_box(scorer.log_prob(states[0], tokens[0]));
+            scorer.advance(states[0], tokens[0]);
+        } else {
+            scorer.log_prob_many(&states, &tokens, &mut log_probs);
+            std::hint::black_box(&log_probs);
+            scorer.advance_many(&mut states, &tokens);
+        }
+    }
+    Ok(())
+}
