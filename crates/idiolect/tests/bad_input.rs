@@ -103,6 +103,11 @@ fn a_truncated_archive_gives_no_result() {
     let cut = place.write("cut.tar.gz", &whole[..whole.len() / 2]);
     fail(&["train", &cut, "-o", &place.path("cut.idio")], "truncated");
     assert!(!place.at("cut.idio").exists());
+    // To score, what came before the fault is good, and the fault is said.
+    let ran = run(&["score", &place.path("whole.idio"), &cut]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("truncated"), "{}", ran.err);
+    assert!(ran.out.lines().count() > 10, "{}", ran.out);
 }
 
 #[test]

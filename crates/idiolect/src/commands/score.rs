@@ -35,7 +35,16 @@ pub(crate) fn run(args: &Score) -> Result<u8> {
         &args.reading,
         input::parts_to_judge(&args.reading),
         &mut scoring,
-    )?;
+    );
+    let read = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // What was whole before the fault has its line all the same.
+            scoring.all()?;
+            finish(scoring.out)?;
+            return Err(error);
+        }
+    };
     scoring.finish(&profile, &read, args.judging.fail_on_anomaly)
 }
 
