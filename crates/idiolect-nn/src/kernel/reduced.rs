@@ -1,5 +1,5 @@
-//! Steps with weights reduced to 16-bit integers: half the memory and, where a machine multiplies pairs of
-//! them, half the instructions of f32.
+//! Steps with weights reduced to 16-bit integers: half the memory of f32, and products of pairs of
+//! them where a machine has those.
 //!
 //! A layer's output lies within ±1 and is taken as a multiple of 1/4096. The weights of a column are
 //! multiples of a factor of its own, the smallest by which they fit 16 bits and no sum can leave 32. Sums
