@@ -1,11 +1,11 @@
 //! A fixed number of scoring steps, to count instructions of: see `scripts/instructions.sh`.
 //!
 //! `cargo run --release -p idiolect-nn --example steps WORK STEPS`, where WORK is `one`, `many` or `reduced`,
-//! with `-plain` behind it for the path that every machine can take.
+//! by AVX2, or with `-plain` behind it by what every machine has.
 
 use std::error::Error;
 
-use idiolect_nn::{Architecture, Form, Scorer, State, Weights};
+use idiolect_nn::{Architecture, Form, Instructions, Scorer, State, Weights};
 
 /// Streams in step.
 const STREAMS: usize = 12;
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         hidden: vec![64],
     };
     let weights = Weights::init(&architecture, 1)?;
-    let (kind, portable) = match work.strip_suffix("-plain") {
+    let (kind, plain) = match work.strip_suffix("-plain") {
         Some(kind) => (kind, true),
         None => (work.as_str(), false),
     };
@@ -31,11 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         Form::Full
     };
-    let scorer = if portable {
-        Scorer::portable(&weights, form)
+    let instructions = if plain {
+        Instructions::Plain
     } else {
-        Scorer::in_form(&weights, form)
+        Instructions::Avx2
     };
+    let scorer = Scorer::with_instructions(&weights, form, instructions)
+        .ok_or("this machine has not these instructions")?;
     let streams = if kind == "one" { 1 } else { STREAMS };
     let mut states: Vec<State> = (0..streams).map(|_| scorer.state()).collect();
     let mut states: Vec<&mut State> = states.iter_mut().collect();

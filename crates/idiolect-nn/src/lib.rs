@@ -5,7 +5,7 @@
 //! nothing of what they stand for, and reads and writes no files.
 //!
 //! The same weights, seed and corpus give the same numbers bit for bit on one machine, whatever the
-//! number of threads. Another kind of machine (with AVX2 or without) rounds otherwise.
+//! number of threads. Another kind of machine (see [`Instructions`]) rounds otherwise.
 //!
 //! ```
 //! use idiolect_nn::{Architecture, Scorer, Weights};
@@ -37,6 +37,7 @@ mod weights;
 
 pub use architecture::{Architecture, ArchitectureError};
 pub use init::Init;
+pub use kernel::Instructions;
 pub use rng::Rng;
 pub use scorer::{Form, Scorer, State, StateError};
 pub use train::{

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::cell::{BLOCK, GATES, Step};
+use crate::kernel::cell::{BLOCK, Step};
 use crate::kernel::gemm::{Matrix, gemm};
 use crate::kernel::panel::pack;
 use crate::kernel::panel::pack_transposed;
 use crate::kernel::reduced::Reduced;
 use crate::kernel::softmax::{LogProb, LogProbs, Logits, OUTPUT_PANEL, Weighed};
-use crate::kernel::{Level, padded};
+use crate::kernel::{Instructions, Level, padded};
 use crate::layout::Layout;
 use crate::{Architecture, Weights};
 
@@ -175,10 +175,15 @@ impl Scorer {
         Scorer::with(weights, form, Level::detect(), Self::MAX_TABLE)
     }
 
-    /// The same without the processor's special instructions: what every machine can do, and what the other
-    /// paths are held against.
-    pub fn portable(weights: &Weights, form: Form) -> Self {
-        Scorer::with(weights, form, Level::plain(), Self::MAX_TABLE)
+    /// The same with these instructions instead of the fastest that the machine has; `None` where it has
+    /// them not.
+    pub fn with_instructions(
+        weights: &Weights,
+        form: Form,
+        instructions: Instructions,
+    ) -> Option<Self> {
+        let level = Level::of(instructions)?;
+        Some(Scorer::with(weights, form, level, Self::MAX_TABLE))
     }
 
     fn with(weights: &Weights, form: Form, level: Level, max_table: usize) -> Self {
@@ -461,7 +466,7 @@ fn row(matrix: &[f32], index: usize, rows: usize) -> &[f32] {
     &matrix[index * width..][..width]
 }
 
-const _: () = assert!(BLOCK == GATES * crate::kernel::LANES);
+
 
 #[cfg(test)]
 mod tests;

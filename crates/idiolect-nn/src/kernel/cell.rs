@@ -7,15 +7,15 @@
 //! registers is at once turned into c and h. See [`gate_position`].
 
 use super::math::{sigmoid, tanh};
-use super::panel::{ABREAST, TILE, accumulate, accumulate_one};
-use super::{Kernel, LANES, Simd, vector, vector_mut};
+use super::panel::{Tiled, accumulate, tiles};
+use super::{Kernel, LANES, Simd, Vector, WIDE, Wide, vector, vector_mut};
 
 /// Gates of a cell.
 pub(crate) const GATES: usize = 4;
 /// Numbers in a block of interleaved gates.
 pub(crate) const BLOCK: usize = GATES * LANES;
 /// Columns in a panel of [`BackwardRecurrent`].
-pub(crate) const BACKWARD_COLUMNS: usize = 2 * LANES;
+pub(crate) const BACKWARD_COLUMNS: usize = WIDE;
 
 /// Where gate `gate` (0 input, 1 forget, 2 cell, 3 output) of unit `unit` lies among interleaved gates.
 pub(crate) fn gate_position(gate: usize, unit: usize) -> usize {
@@ -31,18 +31,58 @@ pub(crate) struct Activated<F> {
 }
 
 #[inline(always)]
-pub(crate) fn activate<S: Simd>(s: S, sums: [S::F; GATES], c_before: S::F) -> Activated<S::F> {
-    let i = sigmoid(s, sums[0]);
-    let f = sigmoid(s, sums[1]);
-    let g = tanh(s, sums[2]);
-    let o = sigmoid(s, sums[3]);
-    let c = s.mul_add(f, c_before, s.mul(i, g));
-    let tanh_c = tanh(s, c);
+fn activate<V: Vector>(v: V, sums: [V::F; GATES], c_before: V::F) -> Activated<V::F> {
+    let i = sigmoid(v, sums[0]);
+    let f = sigmoid(v, sums[1]);
+    let g = tanh(v, sums[2]);
+    let o = sigmoid(v, sums[3]);
+    let c = v.mul_add(f, c_before, v.mul(i, g));
+    let tanh_c = tanh(v, c);
     Activated {
         gates: [i, f, g, o],
         c,
         tanh_c,
-        h: s.mul(o, tanh_c),
+        h: v.mul(o, tanh_c),
+    }
+}
+
+/// What the sums of some blocks become.
+pub(crate) trait Cells<S: Simd> {
+    /// c of the n-th block before.
+    fn before(&self, s: S, n: usize) -> S::F;
+    /// Keeps what the n-th block has become.
+    fn keep(&mut self, s: S, n: usize, out: Activated<S::F>);
+}
+
+/// Turns the sums of blocks, 32 gates each, into their cells, two blocks at a time.
+#[inline(always)]
+pub(crate) fn finish<S: Simd>(s: S, sums: &[[Wide<S>; 2]], cells: &mut impl Cells<S>) {
+    let (pairs, last) = sums.as_chunks::<2>();
+    for (pair, [a, b]) in pairs.iter().enumerate() {
+        let n = 2 * pair;
+        let ([i, f], [g, o]) = (s.deal(a[0], b[0]), s.deal(a[1], b[1]));
+        let before = s.join(cells.before(s, n), cells.before(s, n + 1));
+        let out = activate(s.wide(), [i, f, g, o], before);
+        let mut gates = [[s.splat(0.0); GATES]; 2];
+        for (gate, value) in out.gates.into_iter().enumerate() {
+            [gates[0][gate], gates[1][gate]] = s.halves(value);
+        }
+        let (c, tanh_c, h) = (s.halves(out.c), s.halves(out.tanh_c), s.halves(out.h));
+        for (half, gates) in gates.into_iter().enumerate() {
+            let out = Activated {
+                gates,
+                c: c[half],
+                tanh_c: tanh_c[half],
+                h: h[half],
+            };
+            cells.keep(s, n + half, out);
+        }
+    }
+    if let [a] = last {
+        let n = sums.len() - 1;
+        let ([i, f], [g, o]) = (s.halves(a[0]), s.halves(a[1]));
+        let out = activate(s, [i, f, g, o], cells.before(s, n));
+        cells.keep(s, n, out);
     }
 }
 
@@ -76,57 +116,86 @@ impl Kernel for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let rows = self.h.len() / self.width;
         let panels = self.panels.chunks_exact(self.width * BLOCK);
+        let mut step = self;
         for (block, panel) in panels.enumerate() {
-            let mut row = 0;
-            while row + TILE <= rows {
-                self.tile::<S, TILE>(s, block, panel, row);
-                row += TILE;
-            }
-            match rows - row {
-                2 => self.tile::<S, 2>(s, block, panel, row),
-                1 => self.tile::<S, 1>(s, block, panel, row),
-                _ => {}
-            }
+            let step = &mut step;
+            tiles(s, rows, S::ROWS, &mut ForwardBlock { step, block, panel });
         }
     }
 }
 
-impl Forward<'_> {
+/// One block of all rows.
+struct ForwardBlock<'a, 'b> {
+    step: &'a mut Forward<'b>,
+    block: usize,
+    panel: &'a [f32],
+}
+
+impl<S: Simd> Tiled<S> for ForwardBlock<'_, '_> {
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize>(&mut self, s: S, block: usize, panel: &[f32], row: usize) {
-        let width = self.width;
-        let at = block * BLOCK;
-        let mut sums = [[s.splat(0.0); GATES]; MR];
-        for (r, sums) in sums.iter_mut().enumerate() {
+    fn tile<const MR: usize>(&mut self, s: S, row: usize) {
+        let (step, v) = (&*self.step, s.wide());
+        let (width, at) = (step.width, self.block * BLOCK);
+        let mut sums = [[[v.splat(0.0); 2]; 1]; MR];
+        for (r, [sums]) in sums.iter_mut().enumerate() {
             let row = row + r;
-            let input = match self.table {
+            let input = match step.table {
                 Some((table, tokens)) => &table[tokens[row] as usize * GATES * width..],
-                None => &self.gates[row * GATES * width..],
+                None => &step.gates[row * GATES * width..],
             };
-            for (gate, sum) in sums.iter_mut().enumerate() {
-                let at = at + gate * LANES;
-                *sum = s.add(s.load(vector(input, at)), s.load(vector(self.bias, at)));
+            for (j, sum) in sums.iter_mut().enumerate() {
+                let at = at + j * WIDE;
+                *sum = v.add(v.load(vector(input, at)), v.load(vector(step.bias, at)));
             }
         }
-        let mut h_before = [self.h_before; MR];
+        let mut h_before = [step.h_before; MR];
         for (r, h_before) in h_before.iter_mut().enumerate() {
-            *h_before = &self.h_before[(row + r) * width..][..width];
+            *h_before = &step.h_before[(row + r) * width..][..width];
         }
-        accumulate(s, h_before, panel, &mut sums);
-        for (r, sums) in sums.into_iter().enumerate() {
-            let unit = (row + r) * width + block * LANES;
-            let out = activate(s, sums, s.load(vector(self.c_before, unit)));
-            let gates = &mut self.gates[(row + r) * GATES * width + at..];
-            for (gate, value) in out.gates.into_iter().enumerate() {
-                s.store(value, vector_mut(gates, gate * LANES));
-            }
-            s.store(out.c, vector_mut(self.c, unit));
-            s.store(out.tanh_c, vector_mut(self.tanh_c, unit));
-            s.store(out.h, vector_mut(self.h, unit));
+        accumulate(s, h_before, [self.panel], &mut sums);
+        let mut cells = ForwardCells {
+            step: &mut *self.step,
+            block: self.block,
+            row,
+        };
+        finish(s, sums.as_flattened(), &mut cells);
+    }
+}
+
+/// One block of some rows.
+struct ForwardCells<'a, 'b> {
+    step: &'a mut Forward<'b>,
+    block: usize,
+    row: usize,
+}
+
+impl ForwardCells<'_, '_> {
+    #[inline(always)]
+    fn unit(&self, n: usize) -> usize {
+        (self.row + n) * self.step.width + self.block * LANES
+    }
+}
+
+impl<S: Simd> Cells<S> for ForwardCells<'_, '_> {
+    #[inline(always)]
+    fn before(&self, s: S, n: usize) -> S::F {
+        s.load(vector(self.step.c_before, self.unit(n)))
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, s: S, n: usize, out: Activated<S::F>) {
+        let unit = self.unit(n);
+        let step = &mut *self.step;
+        for (gate, value) in out.gates.into_iter().enumerate() {
+            let at = GATES * unit + gate * LANES;
+            s.store(value, vector_mut(step.gates, at));
         }
+        s.store(out.c, vector_mut(step.c, unit));
+        s.store(out.tanh_c, vector_mut(step.tanh_c, unit));
+        s.store(out.h, vector_mut(step.h, unit));
     }
 }
 
@@ -156,9 +225,15 @@ impl Kernel for Step<'_> {
     fn run<S: Simd>(mut self, s: S) {
         let blocks = self.width / LANES;
         let mut block = 0;
-        while block + ABREAST <= blocks {
-            self.blocks::<S, ABREAST>(s, block);
-            block += ABREAST;
+        if S::ABREAST == 4 {
+            while block + 4 <= blocks {
+                self.blocks::<S, 4>(s, block);
+                block += 4;
+            }
+        }
+        while block + 3 <= blocks {
+            self.blocks::<S, 3>(s, block);
+            block += 3;
         }
         match blocks - block {
             2 => self.blocks::<S, 2>(s, block),
@@ -171,27 +246,43 @@ impl Kernel for Step<'_> {
 impl Step<'_> {
     #[inline(always)]
     fn blocks<S: Simd, const N: usize>(&mut self, s: S, first: usize) {
+        let v = s.wide();
         let (input, depth) = (self.input.len(), self.input.len() + self.width);
-        let mut sums = [[s.splat(0.0); GATES]; N];
+        let mut sums = [[[v.splat(0.0); 2]; N]; 1];
         let (mut input_panels, mut state_panels): ([&[f32]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
-        for (b, sums) in sums.iter_mut().enumerate() {
+        for (b, sums) in sums[0].iter_mut().enumerate() {
             let block = first + b;
             let panel = &self.panels[block * depth * BLOCK..][..depth * BLOCK];
             (input_panels[b], state_panels[b]) = panel.split_at(input * BLOCK);
-            for (gate, sum) in sums.iter_mut().enumerate() {
-                *sum = s.load(vector(self.start, block * BLOCK + gate * LANES));
+            for (j, sum) in sums.iter_mut().enumerate() {
+                *sum = v.load(vector(self.start, block * BLOCK + j * WIDE));
             }
         }
         if input > 0 {
-            accumulate_one(s, self.input, input_panels, &mut sums);
+            accumulate(s, [self.input], input_panels, &mut sums);
         }
-        accumulate_one(s, self.h_before, state_panels, &mut sums);
-        for (b, sums) in sums.into_iter().enumerate() {
-            let unit = (first + b) * LANES;
-            let out = activate(s, sums, s.load(vector(self.c, unit)));
-            s.store(out.c, vector_mut(self.c, unit));
-            s.store(out.h, vector_mut(self.h, unit));
-        }
+        accumulate(s, [self.h_before], state_panels, &mut sums);
+        finish(s, sums.as_flattened(), &mut StepCells { step: self, first });
+    }
+}
+
+/// Some blocks of a stream.
+struct StepCells<'a, 'b> {
+    step: &'a mut Step<'b>,
+    first: usize,
+}
+
+impl<S: Simd> Cells<S> for StepCells<'_, '_> {
+    #[inline(always)]
+    fn before(&self, s: S, n: usize) -> S::F {
+        s.load(vector(self.step.c, (self.first + n) * LANES))
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, s: S, n: usize, out: Activated<S::F>) {
+        let unit = (self.first + n) * LANES;
+        s.store(out.c, vector_mut(self.step.c, unit));
+        s.store(out.h, vector_mut(self.step.h, unit));
     }
 }
 
@@ -273,43 +364,53 @@ impl Kernel for BackwardRecurrent<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let rows = self.gates.len() / (GATES * self.width);
-        let panels = self
-            .panels
-            .chunks_exact(GATES * self.width * BACKWARD_COLUMNS);
-        for (index, panel) in panels.enumerate() {
-            let column = index * BACKWARD_COLUMNS;
-            let mut row = 0;
-            while row + 4 <= rows {
-                self.tile::<S, 4>(s, column, panel, row);
-                row += 4;
-            }
-            if row + 2 <= rows {
-                self.tile::<S, 2>(s, column, panel, row);
-                row += 2;
-            }
-            if row < rows {
-                self.tile::<S, 1>(s, column, panel, row);
+        let len = GATES * self.width * BACKWARD_COLUMNS;
+        let mut step = self;
+        // Panels by twos, so that there are sums enough to keep the arithmetic units busy.
+        for (index, panels) in step.panels.chunks(2 * len).enumerate() {
+            let (step, column) = (&mut step, index * 2 * BACKWARD_COLUMNS);
+            if panels.len() > len {
+                let (a, b) = panels.split_at(len);
+                let panels = [a, b];
+                let mut columns = BackwardColumns { step, column, panels };
+                tiles(s, rows, S::ROWS, &mut columns);
+            } else {
+                let panels = [panels];
+                let mut columns = BackwardColumns { step, column, panels };
+                tiles(s, rows, S::ROWS, &mut columns);
             }
         }
     }
 }
 
-impl BackwardRecurrent<'_> {
+/// NP panels of all rows.
+struct BackwardColumns<'a, 'b, const NP: usize> {
+    step: &'a mut BackwardRecurrent<'b>,
+    /// The first of their units.
+    column: usize,
+    panels: [&'a [f32]; NP],
+}
+
+impl<S: Simd, const NP: usize> Tiled<S> for BackwardColumns<'_, '_, NP> {
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize>(&mut self, s: S, column: usize, panel: &[f32], row: usize) {
-        let deep = GATES * self.width;
-        let mut sums = [[s.splat(0.0); 2]; MR];
-        let mut gates = [self.gates; MR];
+    fn tile<const MR: usize>(&mut self, s: S, row: usize) {
+        let step = &mut *self.step;
+        let deep = GATES * step.width;
+        let mut sums = [[[s.wide().splat(0.0); 1]; NP]; MR];
+        let mut gates = [step.gates; MR];
         for (r, gates) in gates.iter_mut().enumerate() {
-            *gates = &self.gates[(row + r) * deep..][..deep];
+            *gates = &step.gates[(row + r) * deep..][..deep];
         }
-        accumulate(s, gates, panel, &mut sums);
+        accumulate(s, gates, self.panels, &mut sums);
         for (r, sums) in sums.into_iter().enumerate() {
-            let to = &mut self.dh_before[(row + r) * self.width..][..self.width];
-            for (to, sum) in to[column..].as_chunks_mut::<LANES>().0.iter_mut().zip(sums) {
-                s.store(s.add(sum, s.load(to)), to);
+            let to = &mut step.dh_before[(row + r) * step.width..][..step.width];
+            let (to, _) = to[self.column..].as_chunks_mut::<LANES>();
+            for ([sum], to) in sums.into_iter().zip(to.chunks_mut(2)) {
+                for (half, to) in s.halves(sum).into_iter().zip(to) {
+                    s.store(s.add(half, s.load(to)), to);
+                }
             }
         }
     }

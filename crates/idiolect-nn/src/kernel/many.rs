@@ -4,10 +4,10 @@
 //! A row's sums are taken in the same order whatever rows stand beside it, and in that of
 //! [`Step`](super::cell::Step): a stream's results are the same number whether it is alone or in company.
 
-use super::cell::{BLOCK, GATES, activate};
-use super::panel::{TILE, accumulate};
+use super::cell::{Activated, BLOCK, Cells, GATES, finish};
+use super::panel::{Tiled, accumulate, tiles};
 use super::softmax::{OUTPUT_PANEL, Total, bias_of, logit_of};
-use super::{Kernel, LANES, Simd, vector, vector_mut};
+use super::{Kernel, LANES, Simd, Vector, WIDE, Wide, vector, vector_mut};
 
 /// What the gates of a layer start from.
 #[derive(Clone, Copy, Debug)]
@@ -73,46 +73,48 @@ impl<R: RowMut> Kernel for StepMany<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let depth = self.width
             + match self.feed {
                 Feed::Nothing => 0,
                 Feed::Embedding(_, width) | Feed::Below(_, width) => width,
             };
         let rows = self.rows.len();
-        for (block, panel) in self.panels.chunks_exact(depth * BLOCK).enumerate() {
-            let mut row = 0;
-            while row + TILE <= rows {
-                self.tile::<S, TILE>(s, block, panel, row);
-                row += TILE;
-            }
-            match rows - row {
-                2 => self.tile::<S, 2>(s, block, panel, row),
-                1 => self.tile::<S, 1>(s, block, panel, row),
-                _ => {}
-            }
-        }
         let (at, spare, width) = (self.at, self.spare, self.width);
-        for row in self.rows {
+        let panels = self.panels.chunks_exact(depth * BLOCK);
+        let mut step = self;
+        for (block, panel) in panels.enumerate() {
+            let step = &mut step;
+            tiles(s, rows, S::ROWS, &mut Block { step, block, panel });
+        }
+        for row in step.rows {
             row.numbers_mut().copy_within(spare..spare + width, at);
         }
     }
 }
 
-impl<R: RowMut> StepMany<'_, R> {
+/// One block of all streams.
+struct Block<'a, 'b, R> {
+    step: &'a mut StepMany<'b, R>,
+    block: usize,
+    panel: &'a [f32],
+}
+
+impl<S: Simd, R: RowMut> Tiled<S> for Block<'_, '_, R> {
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize>(&mut self, s: S, block: usize, panel: &[f32], row: usize) {
-        let width = self.width;
-        let mut sums = [[s.splat(0.0); GATES]; MR];
-        let tokens = &self.tokens[row..row + MR];
-        for (&token, sums) in tokens.iter().zip(&mut sums) {
-            let start = self.start.of(token, width);
-            for (gate, sum) in sums.iter_mut().enumerate() {
-                *sum = s.load(vector(start, block * BLOCK + gate * LANES));
+    fn tile<const MR: usize>(&mut self, s: S, row: usize) {
+        let (step, v) = (&*self.step, s.wide());
+        let width = step.width;
+        let mut sums = [[[v.splat(0.0); 2]; 1]; MR];
+        let tokens = &step.tokens[row..row + MR];
+        for (&token, [sums]) in tokens.iter().zip(&mut sums) {
+            let start = step.start.of(token, width);
+            for (j, sum) in sums.iter_mut().enumerate() {
+                *sum = v.load(vector(start, self.block * BLOCK + j * WIDE));
             }
         }
         let mut from: [&[f32]; MR] = [&[]; MR];
-        let input = match self.feed {
+        let input = match step.feed {
             Feed::Nothing => 0,
             Feed::Embedding(matrix, width) => {
                 for (from, &token) in from.iter_mut().zip(tokens) {
@@ -121,33 +123,54 @@ impl<R: RowMut> StepMany<'_, R> {
                 width
             }
             Feed::Below(at, width) => {
-                for (from, row) in from.iter_mut().zip(&self.rows[row..]) {
+                for (from, row) in from.iter_mut().zip(&step.rows[row..]) {
                     *from = &row.numbers()[at..at + width];
                 }
                 width
             }
         };
-        let (input_panel, state_panel) = panel.split_at(input * BLOCK);
+        let (input_panel, state_panel) = self.panel.split_at(input * BLOCK);
         if input > 0 {
-            accumulate(s, from, input_panel, &mut sums);
+            accumulate(s, from, [input_panel], &mut sums);
         }
-        for (from, row) in from.iter_mut().zip(&self.rows[row..]) {
-            *from = &row.numbers()[self.at..self.at + width];
+        for (from, row) in from.iter_mut().zip(&step.rows[row..]) {
+            *from = &row.numbers()[step.at..step.at + width];
         }
-        accumulate(s, from, state_panel, &mut sums);
-        let unit = block * LANES;
-        for (row, sums) in self.rows[row..row + MR].iter_mut().zip(sums) {
-            let numbers = row.numbers_mut();
-            let c = self.at + width + unit;
-            let out = activate(s, sums, s.load(vector(numbers, c)));
-            s.store(out.c, vector_mut(numbers, c));
-            s.store(out.h, vector_mut(numbers, self.spare + unit));
-        }
+        accumulate(s, from, [state_panel], &mut sums);
+        let mut cells = RowCells {
+            h: step.spare + self.block * LANES,
+            c: step.at + width + self.block * LANES,
+            rows: &mut self.step.rows[row..row + MR],
+        };
+        finish(s, sums.as_flattened(), &mut cells);
     }
 }
 
-/// Rows whose sums over the vocabulary are kept at a time.
-const CHUNK: usize = 15;
+/// One block of some streams.
+pub(super) struct RowCells<'a, R> {
+    pub(super) rows: &'a mut [R],
+    /// Where h goes in a stream's numbers.
+    pub(super) h: usize,
+    /// Where c lies.
+    pub(super) c: usize,
+}
+
+impl<S: Simd, R: RowMut> Cells<S> for RowCells<'_, R> {
+    #[inline(always)]
+    fn before(&self, s: S, n: usize) -> S::F {
+        s.load(vector(self.rows[n].numbers(), self.c))
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, s: S, n: usize, out: Activated<S::F>) {
+        let numbers = self.rows[n].numbers_mut();
+        s.store(out.c, vector_mut(numbers, self.c));
+        s.store(out.h, vector_mut(numbers, self.h));
+    }
+}
+
+/// Rows whose sums over the vocabulary are kept at a time: whole tiles of eight, three or two.
+pub(super) const CHUNK: usize = 24;
 
 /// ln p of a token of each stream, without writing the distributions. See
 /// [`LogProb`](super::softmax::LogProb).
@@ -177,27 +200,19 @@ impl<R: Row> Kernel for LogProbMany<'_, R> {
         for ((rows, tokens), to) in rows.zip(self.to.chunks_mut(CHUNK)) {
             let mut totals = [Total::new(s); CHUNK];
             for (index, panel) in self.panels.chunks_exact(len).enumerate() {
-                let bias = bias_of(s, self.bias, index);
-                let mut tile = Outputs {
+                let mut outputs = Outputs {
                     h: self.h,
                     panel,
-                    bias,
-                    index,
+                    bias: bias_of(s, self.bias, index),
                     rows,
-                    tokens,
-                    totals: &mut totals,
-                    to,
+                    found: Found {
+                        index,
+                        tokens,
+                        totals: &mut totals,
+                        to,
+                    },
                 };
-                let mut row = 0;
-                while row + TILE <= rows.len() {
-                    tile.run::<S, TILE>(s, row);
-                    row += TILE;
-                }
-                match rows.len() - row {
-                    2 => tile.run::<S, 2>(s, row),
-                    1 => tile.run::<S, 1>(s, row),
-                    _ => {}
-                }
+                tiles(s, rows.len(), S::ROWS, &mut outputs);
             }
             for (total, to) in totals.into_iter().zip(to) {
                 *to = total.log_prob(s, *to);
@@ -207,34 +222,48 @@ impl<R: Row> Kernel for LogProbMany<'_, R> {
 }
 
 /// A panel of the output for some streams.
-struct Outputs<'a, F, R> {
+struct Outputs<'a, S: Simd, R> {
     h: (usize, usize),
     panel: &'a [f32],
-    bias: [F; 4],
-    index: usize,
+    bias: [Wide<S>; 2],
     rows: &'a [R],
-    tokens: &'a [u32],
-    totals: &'a mut [Total<F>; CHUNK],
-    /// The logit of each stream's token, once it has been met.
-    to: &'a mut [f32],
+    found: Found<'a, S>,
 }
 
-impl<R: Row, F: Copy> Outputs<'_, F, R> {
+impl<S: Simd, R: Row> Tiled<S> for Outputs<'_, S, R> {
     #[inline(always)]
-    fn run<S: Simd<F = F>, const MR: usize>(&mut self, s: S, row: usize) {
+    fn tile<const MR: usize>(&mut self, s: S, row: usize) {
         let (at, width) = self.h;
-        let mut sums = [self.bias; MR];
+        let mut sums = [[self.bias]; MR];
         let mut h: [&[f32]; MR] = [&[]; MR];
         for (h, row) in h.iter_mut().zip(&self.rows[row..]) {
             *h = &row.numbers()[at..at + width];
         }
-        accumulate(s, h, self.panel, &mut sums);
-        for (r, x) in sums.into_iter().enumerate() {
-            let token = self.tokens[row + r] as usize;
-            if token / OUTPUT_PANEL == self.index {
-                self.to[row + r] = logit_of(s, x, token);
-            }
-            self.totals[row + r].take(s, x);
+        accumulate(s, h, [self.panel], &mut sums);
+        for (r, [x]) in sums.into_iter().enumerate() {
+            self.found.take(s, row + r, x);
         }
+    }
+}
+
+/// What the logits of some streams have come to.
+pub(super) struct Found<'a, S: Simd> {
+    /// The panel.
+    pub(super) index: usize,
+    pub(super) tokens: &'a [u32],
+    pub(super) totals: &'a mut [Total<S>; CHUNK],
+    /// The logit of each stream's token, once it has been met.
+    pub(super) to: &'a mut [f32],
+}
+
+impl<S: Simd> Found<'_, S> {
+    /// Takes the logits of a panel of one stream.
+    #[inline(always)]
+    pub(super) fn take(&mut self, s: S, row: usize, x: [Wide<S>; 2]) {
+        let token = self.tokens[row] as usize;
+        if token / OUTPUT_PANEL == self.index {
+            self.to[row] = logit_of(s, x, token);
+        }
+        self.totals[row].take(s, x);
     }
 }

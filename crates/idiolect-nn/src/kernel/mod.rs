@@ -1,13 +1,18 @@
 //! Vector arithmetic, chosen at run time.
 //!
-//! A kernel is written once over [`Simd`], eight f32 lanes, and compiled twice: for plain code and for
-//! x86-64 with AVX2 and FMA. [`Level::run`] picks. Layouts in memory do not depend on the choice.
+//! A kernel is written once over [`Simd`] and compiled for each set of instructions that it may meet:
+//! plain code, AVX2 with FMA, and AVX-512 with VNNI. [`Level::run`] picks. Layouts in memory do not depend
+//! on the choice.
+//!
+//! [`Vector`] is what can be done with a vector whatever its length. A [`Simd`] is one of eight lanes, that
+//! all memory is laid out for, together with one of sixteen for what is worth it: products and the gates'
+//! arithmetic. Each lane is computed on its own, so that it does not matter to a result which of the two it
+//! came through.
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
 pub(crate) mod cell;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;
+mod level;
 pub(crate) mod loss;
 pub(crate) mod many;
 pub(crate) mod math;
@@ -16,24 +21,34 @@ mod plain;
 pub(crate) mod reduced;
 pub(crate) mod softmax;
 pub(crate) mod step;
+mod twice;
+#[cfg(target_arch = "x86_64")]
+mod ymm;
+#[cfg(target_arch = "x86_64")]
+mod zmm;
 
-use plain::Plain;
+pub use level::Instructions;
+pub(crate) use level::{Kernel, Level};
 
 /// Lanes of a vector, whatever the machine.
 pub(crate) const LANES: usize = 8;
+/// Lanes of a wide one.
+pub(crate) const WIDE: usize = 2 * LANES;
 
 /// `n` rounded up to whole vectors.
 pub(crate) fn padded(n: usize) -> usize {
     n.next_multiple_of(LANES)
 }
 
-/// Eight f32 lanes and what can be done with them. A value of the type is the proof that the machine can.
-pub(crate) trait Simd: Copy {
-    /// Eight numbers.
+/// Some f32 lanes and what can be done with them. A value of the type is the proof that the machine can.
+pub(crate) trait Vector: Copy {
+    /// As many numbers as there are lanes.
     type F: Copy;
+    /// The same in memory.
+    type Lanes;
     fn splat(self, x: f32) -> Self::F;
-    fn load(self, from: &[f32; LANES]) -> Self::F;
-    fn store(self, x: Self::F, to: &mut [f32; LANES]);
+    fn load(self, from: &Self::Lanes) -> Self::F;
+    fn store(self, x: Self::F, to: &mut Self::Lanes);
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
@@ -51,19 +66,43 @@ pub(crate) trait Simd: Copy {
     fn exp2_whole(self, n: Self::F) -> Self::F;
     /// `x`, but 0 where `a < b`.
     fn zero_where_less(self, a: Self::F, b: Self::F, x: Self::F) -> Self::F;
+    /// Whether `a < b` in any lane.
+    fn any_less(self, a: Self::F, b: Self::F) -> bool;
+}
 
-    /// Eight pairs of 16-bit integers, or eight 32-bit ones.
+/// Numbers of a wide vector.
+pub(crate) type Wide<S> = <<S as Simd>::Wide as Vector>::F;
+
+/// Eight lanes, and sixteen.
+pub(crate) trait Simd: Vector<Lanes = [f32; LANES]> {
+    /// Sixteen lanes.
+    type Wide: Vector<Lanes = [f32; WIDE]>;
+    /// Rows that go through a panel of 32 columns side by side: as many as the registers have room for.
+    const ROWS: usize;
+    /// Panels that one row goes through side by side: its sums in one alone are too few to keep the
+    /// arithmetic units busy.
+    const ABREAST: usize;
+    /// Rows of pairs that go through a panel of them side by side.
+    const PAIR_ROWS: usize;
+
+    fn wide(self) -> Self::Wide;
+    fn join(self, low: Self::F, high: Self::F) -> Wide<Self>;
+    /// The lower eight lanes and the upper.
+    fn halves(self, x: Wide<Self>) -> [Self::F; 2];
+    /// The lower halves of both, and the upper halves of both.
+    fn deal(self, a: Wide<Self>, b: Wide<Self>) -> [Wide<Self>; 2];
+
+    /// Sixteen pairs of 16-bit integers, or sixteen 32-bit ones.
     type I: Copy;
-    /// The same pair eight times.
+    /// The same pair sixteen times.
     fn splat_pair(self, pair: i32) -> Self::I;
-    fn load_pairs(self, from: &[i32; LANES]) -> Self::I;
-    fn store_pairs(self, x: Self::I, to: &mut [i32; LANES]);
+    fn load_pairs(self, from: &[i32; WIDE]) -> Self::I;
     /// The sum of the products of each lane's pairs, added to a 32-bit integer. It must fit.
     fn dot_add(self, a: Self::I, b: Self::I, sum: Self::I) -> Self::I;
-    /// Sixteen numbers, the lower eight first, to the nearest 16-bit integers, the even one of two.
-    fn narrow(self, low: Self::F, high: Self::F) -> Self::I;
     /// 32-bit integers to numbers.
-    fn whole(self, x: Self::I) -> Self::F;
+    fn whole(self, x: Self::I) -> Wide<Self>;
+    /// Numbers to the nearest 16-bit integers, the even one of two: eight pairs.
+    fn narrow(self, x: Wide<Self>) -> [i32; LANES];
 
     /// The lanes as numbers.
     #[inline(always)]
@@ -87,59 +126,9 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// A computation that is compiled once for each kind of machine.
-///
-/// `run` and what it calls must be `#[inline(always)]`, or they are not compiled with the features of the
-/// machine: then each vector operation is a call. A closure cannot be marked so, and
-/// `std::array::from_fn` does not promise to inline one: kernels use loops.
-pub(crate) trait Kernel {
-    /// What it yields.
-    type Output;
-    /// Does it.
-    fn run<S: Simd>(self, simd: S) -> Self::Output;
-}
-
-/// What this machine can do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Level(Kind);
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Plain,
-    #[cfg(target_arch = "x86_64")]
-    Avx2(avx2::Avx2),
-}
-
-impl Level {
-    /// The best that this machine can do. The standard library remembers the answer, so it is cheap.
-    #[inline]
-    pub(crate) fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = avx2::Avx2::detect() {
-            return Level(Kind::Avx2(avx2));
-        }
-        Level::plain()
-    }
-
-    /// What every machine can do.
-    pub(crate) fn plain() -> Self {
-        Level(Kind::Plain)
-    }
-
-    /// Runs a kernel at this level.
-    #[inline]
-    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        match self.0 {
-            Kind::Plain => kernel.run(Plain),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(avx2) => avx2.run(kernel),
-        }
-    }
-}
-
 /// The vector at position `at` (a multiple of the lanes is not needed).
 #[inline(always)]
-pub(crate) fn vector(from: &[f32], at: usize) -> &[f32; LANES] {
+pub(crate) fn vector<const N: usize>(from: &[f32], at: usize) -> &[f32; N] {
     from[at..]
         .first_chunk()
         .expect("rows are padded to whole vectors")
@@ -147,7 +136,7 @@ pub(crate) fn vector(from: &[f32], at: usize) -> &[f32; LANES] {
 
 /// The vector at position `at`, to write.
 #[inline(always)]
-pub(crate) fn vector_mut(to: &mut [f32], at: usize) -> &mut [f32; LANES] {
+pub(crate) fn vector_mut<const N: usize>(to: &mut [f32], at: usize) -> &mut [f32; N] {
     to[at..]
         .first_chunk_mut()
         .expect("rows are padded to whole vectors")

@@ -1,71 +1,80 @@
 //! Weights packed for products with few rows, and the inner loop over them.
 //!
-//! A panel holds NV vectors (8 NV columns) of a matrix with `depth` rows: for each row its 8 NV numbers
-//! one after the other. A product streams through it once, from end to end, which the hardware's
+//! A panel holds NV wide vectors (16 NV columns) of a matrix with `depth` rows: for each row its 16 NV
+//! numbers one after the other. A product streams through it once, from end to end, which the hardware's
 //! prefetching likes, with all sums in registers.
 
-use super::{LANES, Simd};
+use super::{Simd, Vector, WIDE, Wide};
 
-/// Rows that go through a panel of four vectors side by side: 12 sums, 3 factors and a weight fill the 16
-/// registers of AVX2. With the weights loaded first they do not fit, and 64 streams in step take twice as long.
-pub(crate) const TILE: usize = 3;
-
-/// Adds, to the sums of MR rows, the product of those rows (`depth` numbers each) with a panel.
+/// Adds, to the sums of MR rows in each of NP panels, the product of those rows with the panels. Each sum is
+/// taken in the order of the depth, whatever MR and NP are, so that it is the same number.
 #[inline(always)]
-pub(crate) fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+pub(crate) fn accumulate<S: Simd, const MR: usize, const NP: usize, const NV: usize>(
     s: S,
     rows: [&[f32]; MR],
-    panel: &[f32],
-    sums: &mut [[S::F; NV]; MR],
+    panels: [&[f32]; NP],
+    sums: &mut [[[Wide<S>; NV]; NP]; MR],
 ) {
-    let (vectors, _) = panel.as_chunks::<LANES>();
-    let depth = vectors.len() / NV;
+    let v = s.wide();
+    let depth = rows[0].len();
     for row in rows {
         assert!(row.len() >= depth);
     }
-    for (k, weights) in vectors.chunks_exact(NV).enumerate() {
-        let mut x = [s.splat(0.0); MR];
+    let mut vectors: [&[[f32; WIDE]]; NP] = [&[]; NP];
+    for (vectors, panel) in vectors.iter_mut().zip(panels) {
+        *vectors = panel.as_chunks().0;
+        assert!(vectors.len() >= depth * NV);
+    }
+    for k in 0..depth {
+        let mut x = [v.splat(0.0); MR];
         for (x, row) in x.iter_mut().zip(rows) {
             // SAFETY: k < depth, and every row has at least `depth` numbers, as asserted above.
-            *x = s.splat(unsafe { *row.get_unchecked(k) });
+            *x = v.splat(unsafe { *row.get_unchecked(k) });
         }
-        for (j, weight) in weights.iter().enumerate() {
-            let weight = s.load(weight);
-            for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
-                sums[j] = s.mul_add(x, weight, sums[j]);
+        for (p, vectors) in vectors.into_iter().enumerate() {
+            for j in 0..NV {
+                // SAFETY: k < depth and j < NV, and every panel has at least depth * NV vectors, as
+                // asserted above.
+                let weight = v.load(unsafe { vectors.get_unchecked(k * NV + j) });
+                for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
+                    sums[p][j] = v.mul_add(x, weight, sums[p][j]);
+                }
             }
         }
     }
 }
 
-/// Panels that one row goes through side by side: the sums of one alone are too few to keep the arithmetic
-/// units busy.
-pub(crate) const ABREAST: usize = 3;
+/// Work on rows that can be done for MR of them side by side, from one on.
+pub(crate) trait Tiled<S> {
+    fn tile<const MR: usize>(&mut self, s: S, row: usize);
+}
 
-/// The same for one row and NP panels. Each sum is taken in the same order as [`accumulate`] takes it, so
-/// that both give the same number.
+/// Does some rows' work, at most so many side by side: 8, 3 or 2.
 #[inline(always)]
-pub(crate) fn accumulate_one<S: Simd, const NP: usize, const NV: usize>(
-    s: S,
-    row: &[f32],
-    panels: [&[f32]; NP],
-    sums: &mut [[S::F; NV]; NP],
-) {
-    let mut vectors: [&[[f32; LANES]]; NP] = [&[]; NP];
-    for (vectors, panel) in vectors.iter_mut().zip(panels) {
-        *vectors = panel.as_chunks().0;
-        assert!(vectors.len() >= row.len() * NV);
-    }
-    for (k, &x) in row.iter().enumerate() {
-        let x = s.splat(x);
-        for (sums, vectors) in sums.iter_mut().zip(vectors) {
-            for (j, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: k < row.len() and j < NV, and every panel has at least row.len() * NV vectors,
-                // as asserted above.
-                let weight = s.load(unsafe { vectors.get_unchecked(k * NV + j) });
-                *sum = s.mul_add(x, weight, *sum);
-            }
+pub(crate) fn tiles<S: Simd>(s: S, rows: usize, most: usize, work: &mut impl Tiled<S>) {
+    let mut row = 0;
+    if most == 8 {
+        while row + 8 <= rows {
+            work.tile::<8>(s, row);
+            row += 8;
         }
+        if row + 4 <= rows {
+            work.tile::<4>(s, row);
+            row += 4;
+        }
+    }
+    if most == 3 {
+        while row + 3 <= rows {
+            work.tile::<3>(s, row);
+            row += 3;
+        }
+    }
+    while row + 2 <= rows {
+        work.tile::<2>(s, row);
+        row += 2;
+    }
+    if row < rows {
+        work.tile::<1>(s, row);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Plain code: what every machine can do, and what the fast paths are tested against.
 
 use super::reduced::pair;
-use super::{LANES, Simd};
+use super::twice::Twice;
+use super::{LANES, Simd, Vector, WIDE};
 
 /// No assumption about the machine. Where it has vectors by default (NEON on aarch64, SSE2 on x86-64) the
 /// compiler uses them.
@@ -13,8 +14,9 @@ fn each(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; 
     std::array::from_fn(|i| f(a[i], b[i]))
 }
 
-impl Simd for Plain {
+impl Vector for Plain {
     type F = [f32; LANES];
+    type Lanes = [f32; LANES];
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -94,21 +96,48 @@ impl Simd for Plain {
         std::array::from_fn(|i| if a[i] < b[i] { 0.0 } else { x[i] })
     }
 
-    type I = [i32; LANES];
+    #[inline(always)]
+    fn any_less(self, a: Self::F, b: Self::F) -> bool {
+        (0..LANES).any(|i| a[i] < b[i])
+    }
+}
+
+impl Simd for Plain {
+    type Wide = Twice<Plain>;
+    const ROWS: usize = 3;
+    const ABREAST: usize = 3;
+    const PAIR_ROWS: usize = 2;
+
+    #[inline(always)]
+    fn wide(self) -> Self::Wide {
+        Twice(self)
+    }
+
+    #[inline(always)]
+    fn join(self, low: Self::F, high: Self::F) -> [Self::F; 2] {
+        [low, high]
+    }
+
+    #[inline(always)]
+    fn halves(self, x: [Self::F; 2]) -> [Self::F; 2] {
+        x
+    }
+
+    #[inline(always)]
+    fn deal(self, a: [Self::F; 2], b: [Self::F; 2]) -> [[Self::F; 2]; 2] {
+        [[a[0], b[0]], [a[1], b[1]]]
+    }
+
+    type I = [i32; WIDE];
 
     #[inline(always)]
     fn splat_pair(self, pair: i32) -> Self::I {
-        [pair; LANES]
+        [pair; WIDE]
     }
 
     #[inline(always)]
-    fn load_pairs(self, from: &[i32; LANES]) -> Self::I {
+    fn load_pairs(self, from: &[i32; WIDE]) -> Self::I {
         *from
-    }
-
-    #[inline(always)]
-    fn store_pairs(self, x: Self::I, to: &mut [i32; LANES]) {
-        *to = x;
     }
 
     #[inline(always)]
@@ -121,17 +150,18 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    fn narrow(self, low: Self::F, high: Self::F) -> Self::I {
-        let whole = |x: f32| x.round_ties_even() as i16;
-        std::array::from_fn(|i| {
-            let from = if i < LANES / 2 { low } else { high };
-            let at = i % (LANES / 2) * 2;
-            pair(whole(from[at]), whole(from[at + 1]))
-        })
+    fn whole(self, x: Self::I) -> [Self::F; 2] {
+        let mut out = [[0.0; LANES]; 2];
+        for (to, from) in out.as_flattened_mut().iter_mut().zip(x) {
+            *to = from as f32;
+        }
+        out
     }
 
     #[inline(always)]
-    fn whole(self, x: Self::I) -> Self::F {
-        x.map(|x| x as f32)
+    fn narrow(self, x: [Self::F; 2]) -> [i32; LANES] {
+        let whole = |x: f32| x.round_ties_even() as i16;
+        let x = x.as_flattened();
+        std::array::from_fn(|i| pair(whole(x[2 * i]), whole(x[2 * i + 1])))
     }
 }

@@ -5,20 +5,17 @@
 //! multiples of a factor of its own, the smallest by which they fit 16 bits and no sum can leave 32. Sums
 //! are whole numbers, so every machine and every order of summing gives the same ones.
 
-use super::cell::{BLOCK, GATES, activate};
-use super::many::{Row, RowMut};
-use super::softmax::{OUTPUT_PANEL, Total, bias_of, logit_of};
-use super::{Kernel, LANES, Simd, vector, vector_mut};
-
-/// Rows that go through a panel side by side: 8 sums, 2 factors, a weight and a product. Three rows would
-/// not leave AVX2 a register for the product.
-const TILE: usize = 2;
+use super::cell::{BLOCK, finish};
+use super::many::{CHUNK, Found, Row, RowCells, RowMut};
+use super::panel::{Tiled, tiles};
+use super::softmax::{OUTPUT_PANEL, Total, bias_of};
+use super::{Kernel, LANES, Simd, Vector, WIDE, Wide, vector};
 
 /// What 1 is among a layer's outputs.
 const ONE: f32 = 4096.0;
 
 /// Columns of a panel.
-const COLUMNS: usize = 4 * LANES;
+const COLUMNS: usize = 2 * WIDE;
 const _: () = assert!(COLUMNS == BLOCK && COLUMNS == OUTPUT_PANEL);
 
 /// Weights in panels of 32 columns, with each column's factor.
@@ -70,18 +67,25 @@ impl Reduced {
         }
     }
 
-    /// The products of one row of pairs with a panel, added to what they start from.
+    /// The products of one row of pairs with some panels, added to what they start from.
     #[inline(always)]
-    pub(super) fn outputs<S: Simd>(
+    pub(super) fn outputs<S: Simd, const NP: usize>(
         &self,
         s: S,
         pairs: &[f32],
-        index: usize,
-        start: [S::F; 4],
-    ) -> [S::F; 4] {
-        let mut sums = [[s.splat_pair(0); 4]; 1];
-        accumulate(s, [pairs], self.panel(index), &mut sums);
-        self.scaled(s, index, sums[0], start)
+        first: usize,
+        mut start: [[Wide<S>; 2]; NP],
+    ) -> [[Wide<S>; 2]; NP] {
+        let mut panels: [&[i32]; NP] = [&[]; NP];
+        for (n, panel) in panels.iter_mut().enumerate() {
+            *panel = self.panel(first + n);
+        }
+        let mut sums = [[[s.splat_pair(0); 2]; NP]; 1];
+        accumulate(s, [pairs], panels, &mut sums);
+        for (n, (start, sums)) in start.iter_mut().zip(sums[0]).enumerate() {
+            *start = self.scaled(s, first + n, sums, *start);
+        }
+        start
     }
 
     /// A panel's sums as numbers, added to what they start from.
@@ -90,12 +94,13 @@ impl Reduced {
         &self,
         s: S,
         index: usize,
-        sums: [S::I; 4],
-        mut start: [S::F; 4],
-    ) -> [S::F; 4] {
+        sums: [S::I; 2],
+        mut start: [Wide<S>; 2],
+    ) -> [Wide<S>; 2] {
+        let v = s.wide();
         for (j, (x, sum)) in start.iter_mut().zip(sums).enumerate() {
-            let factor = s.load(vector(&self.factors, index * COLUMNS + j * LANES));
-            *x = s.mul_add(s.whole(sum), factor, *x);
+            let factor = v.load(vector(&self.factors, index * COLUMNS + j * WIDE));
+            *x = v.mul_add(s.whole(sum), factor, *x);
         }
         start
     }
@@ -111,29 +116,37 @@ pub(super) fn pair(low: i16, high: i16) -> i32 {
     i32::from(low as u16) | (i32::from(high) << 16)
 }
 
-/// Adds to the sums of MR rows of pairs their products with a panel.
+/// Adds to the sums of MR rows of pairs their products with NP panels.
 #[inline(always)]
-fn accumulate<S: Simd, const MR: usize>(
+fn accumulate<S: Simd, const MR: usize, const NP: usize>(
     s: S,
     rows: [&[f32]; MR],
-    panel: &[i32],
-    sums: &mut [[S::I; 4]; MR],
+    panels: [&[i32]; NP],
+    sums: &mut [[[S::I; 2]; NP]; MR],
 ) {
-    let (vectors, _) = panel.as_chunks::<LANES>();
-    let depth = vectors.len() / 4;
+    let depth = rows[0].len();
     for row in rows {
         assert!(row.len() >= depth);
     }
-    for (k, weights) in vectors.chunks_exact(4).enumerate() {
+    let mut vectors: [&[[i32; WIDE]]; NP] = [&[]; NP];
+    for (vectors, panel) in vectors.iter_mut().zip(panels) {
+        *vectors = panel.as_chunks().0;
+        assert!(vectors.len() >= depth * 2);
+    }
+    for k in 0..depth {
         let mut x = [s.splat_pair(0); MR];
         for (x, row) in x.iter_mut().zip(rows) {
             // SAFETY: k < depth, and every row has at least `depth` numbers, as asserted above.
             *x = s.splat_pair(unsafe { row.get_unchecked(k) }.to_bits().cast_signed());
         }
-        for (j, weight) in weights.iter().enumerate() {
-            let weight = s.load_pairs(weight);
-            for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
-                sums[j] = s.dot_add(x, weight, sums[j]);
+        for (p, vectors) in vectors.into_iter().enumerate() {
+            for j in 0..2 {
+                // SAFETY: k < depth and j < 2, and every panel has at least depth * 2 vectors, as asserted
+                // above.
+                let weight = s.load_pairs(unsafe { vectors.get_unchecked(k * 2 + j) });
+                for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
+                    sums[p][j] = s.dot_add(x, weight, sums[p][j]);
+                }
             }
         }
     }
@@ -143,17 +156,15 @@ fn accumulate<S: Simd, const MR: usize>(
 /// room for half as many numbers.
 #[inline(always)]
 fn reduce<S: Simd>(s: S, numbers: &mut [f32], from: usize, len: usize, to: usize) {
-    let one = s.splat(ONE);
-    // Widths are whole vectors, and 16 numbers make one of pairs: the last may be half a vector.
-    for at in (0..len).step_by(2 * LANES) {
-        let low = s.mul(s.load(vector(numbers, from + at)), one);
-        let high = if at + LANES < len {
-            s.mul(s.load(vector(numbers, from + at + LANES)), one)
+    let v = s.wide();
+    // Widths are whole vectors, and a wide one makes one of pairs: the last may be half.
+    for at in (0..len).step_by(WIDE) {
+        let x = if at + LANES < len {
+            v.load(vector(numbers, from + at))
         } else {
-            s.splat(0.0)
+            s.join(s.load(vector(numbers, from + at)), s.splat(0.0))
         };
-        let mut pairs = [0; LANES];
-        s.store_pairs(s.narrow(low, high), &mut pairs);
+        let pairs = s.narrow(v.mul(x, v.splat(ONE)));
         let count = LANES.min((len - at) / 2);
         for (to, pair) in numbers[to + at / 2..][..count].iter_mut().zip(pairs) {
             *to = f32::from_bits(pair.cast_unsigned());
@@ -186,7 +197,7 @@ impl<R: RowMut> Kernel for StepReduced<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let (below, fed) = self.below;
         for row in self.rows.iter_mut() {
             let numbers = row.numbers_mut();
@@ -194,16 +205,46 @@ impl<R: RowMut> Kernel for StepReduced<'_, R> {
             reduce(s, numbers, self.at, self.width, self.spare + fed / 2);
         }
         let rows = self.rows.len();
-        for block in 0..self.width / LANES {
-            let mut row = 0;
-            while row + TILE <= rows {
-                self.tile::<S, TILE>(s, block, row);
-                row += TILE;
-            }
-            if row < rows {
-                self.tile::<S, 1>(s, block, row);
-            }
+        let mut step = self;
+        for block in 0..step.width / LANES {
+            let step = &mut step;
+            tiles(s, rows, S::PAIR_ROWS, &mut Block { step, block });
         }
+    }
+}
+
+/// One block of all streams.
+struct Block<'a, 'b, R> {
+    step: &'a mut StepReduced<'b, R>,
+    block: usize,
+}
+
+impl<S: Simd, R: RowMut> Tiled<S> for Block<'_, '_, R> {
+    #[inline(always)]
+    fn tile<const MR: usize>(&mut self, s: S, row: usize) {
+        let (step, v) = (&*self.step, s.wide());
+        let depth = step.below.1 + step.width;
+        let mut from: [&[f32]; MR] = [&[]; MR];
+        for (from, row) in from.iter_mut().zip(&step.rows[row..]) {
+            *from = &row.numbers()[step.spare..][..depth / 2];
+        }
+        let mut sums = [[[s.splat_pair(0); 2]; 1]; MR];
+        accumulate(s, from, [step.weights.panel(self.block)], &mut sums);
+        let mut gates = [[v.splat(0.0); 2]; MR];
+        for (r, (gates, [sums])) in gates.iter_mut().zip(sums).enumerate() {
+            let start = step.start.of(step.tokens[row + r], step.width);
+            for (j, gate) in gates.iter_mut().enumerate() {
+                *gate = v.load(vector(start, self.block * BLOCK + j * WIDE));
+            }
+            *gates = step.weights.scaled(s, self.block, sums, *gates);
+        }
+        let unit = step.at + self.block * LANES;
+        let mut cells = RowCells {
+            h: unit,
+            c: unit + step.width,
+            rows: &mut self.step.rows[row..row + MR],
+        };
+        finish(s, &gates, &mut cells);
     }
 }
 
@@ -228,36 +269,6 @@ impl<R: RowMut> Kernel for Pairs<'_, R> {
         }
     }
 }
-
-impl<R: RowMut> StepReduced<'_, R> {
-    #[inline(always)]
-    fn tile<S: Simd, const MR: usize>(&mut self, s: S, block: usize, row: usize) {
-        let depth = self.below.1 + self.width;
-        let mut from: [&[f32]; MR] = [&[]; MR];
-        for (from, row) in from.iter_mut().zip(&self.rows[row..]) {
-            *from = &row.numbers()[self.spare..][..depth / 2];
-        }
-        let mut sums = [[s.splat_pair(0); GATES]; MR];
-        accumulate(s, from, self.weights.panel(block), &mut sums);
-        let unit = block * LANES;
-        for (r, sums) in sums.into_iter().enumerate() {
-            let start = self.start.of(self.tokens[row + r], self.width);
-            let mut gates = [s.splat(0.0); GATES];
-            for (j, gate) in gates.iter_mut().enumerate() {
-                *gate = s.load(vector(start, block * BLOCK + j * LANES));
-            }
-            let gates = self.weights.scaled(s, block, sums, gates);
-            let numbers = self.rows[row + r].numbers_mut();
-            let c = self.at + self.width + unit;
-            let out = activate(s, gates, s.load(vector(numbers, c)));
-            s.store(out.c, vector_mut(numbers, c));
-            s.store(out.h, vector_mut(numbers, self.at + unit));
-        }
-    }
-}
-
-/// Rows whose sums over the vocabulary are kept at a time.
-const CHUNK: usize = 15;
 
 /// ln p of a token of each stream.
 #[derive(Debug)]
@@ -288,21 +299,16 @@ impl<R: Row> Kernel for LogProbReduced<'_, R> {
                 let mut outputs = Outputs {
                     weights: self.weights,
                     bias: bias_of(s, self.bias, index),
-                    index,
                     from: self.pairs,
                     rows,
-                    tokens,
-                    totals: &mut totals,
-                    to,
+                    found: Found {
+                        index,
+                        tokens,
+                        totals: &mut totals,
+                        to,
+                    },
                 };
-                let mut row = 0;
-                while row + TILE <= rows.len() {
-                    outputs.run::<S, TILE>(s, row);
-                    row += TILE;
-                }
-                if row < rows.len() {
-                    outputs.run::<S, 1>(s, row);
-                }
+                tiles(s, rows.len(), S::PAIR_ROWS, &mut outputs);
             }
             for (total, to) in totals.into_iter().zip(to) {
                 *to = total.log_prob(s, *to);
@@ -312,35 +318,29 @@ impl<R: Row> Kernel for LogProbReduced<'_, R> {
 }
 
 /// A panel of the output for some streams.
-struct Outputs<'a, F, R> {
+struct Outputs<'a, S: Simd, R> {
     weights: &'a Reduced,
-    bias: [F; 4],
-    index: usize,
+    bias: [Wide<S>; 2],
     /// Where the pairs lie in a stream's numbers, and how many.
     from: (usize, usize),
     rows: &'a [R],
-    tokens: &'a [u32],
-    totals: &'a mut [Total<F>; CHUNK],
-    /// The logit of each stream's token, once it has been met.
-    to: &'a mut [f32],
+    found: Found<'a, S>,
 }
 
-impl<R: Row, F: Copy> Outputs<'_, F, R> {
+impl<S: Simd, R: Row> Tiled<S> for Outputs<'_, S, R> {
     #[inline(always)]
-    fn run<S: Simd<F = F>, const MR: usize>(&mut self, s: S, row: usize) {
+    fn tile<const MR: usize>(&mut self, s: S, row: usize) {
+        let (at, count) = self.from;
         let mut from: [&[f32]; MR] = [&[]; MR];
         for (from, row) in from.iter_mut().zip(&self.rows[row..]) {
-            *from = &row.numbers()[self.from.0..][..self.from.1];
+            *from = &row.numbers()[at..at + count];
         }
-        let mut sums = [[s.splat_pair(0); 4]; MR];
-        accumulate(s, from, self.weights.panel(self.index), &mut sums);
-        for (r, sums) in sums.into_iter().enumerate() {
-            let x = self.weights.scaled(s, self.index, sums, self.bias);
-            let token = self.tokens[row + r] as usize;
-            if token / OUTPUT_PANEL == self.index {
-                self.to[row + r] = logit_of(s, x, token);
-            }
-            self.totals[row + r].take(s, x);
+        let mut sums = [[[s.splat_pair(0); 2]; 1]; MR];
+        let index = self.found.index;
+        accumulate(s, from, [self.weights.panel(index)], &mut sums);
+        for (r, [sums]) in sums.into_iter().enumerate() {
+            let x = self.weights.scaled(s, index, sums, self.bias);
+            self.found.take(s, row + r, x);
         }
     }
 }
@@ -348,7 +348,7 @@ impl<R: Row, F: Copy> Outputs<'_, F, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Level;
+    use crate::kernel::{Level, vector_mut};
     use proptest::prelude::*;
 
     struct Sum<'a>(&'a Reduced, &'a mut [f32]);
@@ -360,11 +360,11 @@ mod tests {
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let depth = self.0.depth;
             reduce(s, self.1, 0, depth, depth);
-            let mut sums = [[s.splat_pair(0); 4]; 1];
-            accumulate(s, [&self.1[depth..]], self.0.panel(0), &mut sums);
+            let mut sums = [[[s.splat_pair(0); 2]; 1]; 1];
+            accumulate(s, [&self.1[depth..][..depth / 2]], [self.0.panel(0)], &mut sums);
             let mut out = [0.0; COLUMNS];
-            for (j, sum) in sums[0].into_iter().enumerate() {
-                s.store(s.whole(sum), vector_mut(&mut out, j * LANES));
+            for (j, sum) in sums[0][0].into_iter().enumerate() {
+                s.wide().store(s.whole(sum), vector_mut(&mut out, j * WIDE));
             }
             out
         }
@@ -379,8 +379,10 @@ mod tests {
             let reduced = Reduced::new(&weights, 24);
             let mut room = numbers.clone();
             room.resize(36, 0.0);
-            let sums = Level::detect().run(Sum(&reduced, &mut room.clone()));
-            prop_assert_eq!(sums, Level::plain().run(Sum(&reduced, &mut room)));
+            let sums = Level::plain().run(Sum(&reduced, &mut room.clone()));
+            for level in Level::all() {
+                prop_assert_eq!(sums, level.run(Sum(&reduced, &mut room.clone())));
+            }
             for (column, sum) in sums.into_iter().enumerate() {
                 let exact: f64 = (0..24)
                     .map(|k| f64::from(numbers[k]) * f64::from(weights[k * COLUMNS + column]))

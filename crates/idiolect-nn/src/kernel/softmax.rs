@@ -1,12 +1,12 @@
 //! The softmax of one stream's logits.
 
 use super::math::exp;
-use super::panel::{ABREAST, accumulate_one};
+use super::panel::accumulate;
 use super::reduced::Reduced;
-use super::{Kernel, LANES, Simd, vector};
+use super::{Kernel, LANES, Simd, Vector, WIDE, Wide, vector, vector_mut};
 
 /// Tokens in a panel of output weights.
-pub(crate) const OUTPUT_PANEL: usize = 4 * LANES;
+pub(crate) const OUTPUT_PANEL: usize = 2 * WIDE;
 
 /// Logits of one stream from packed output weights.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ pub(crate) enum Weighed<'a> {
 impl Logits<'_> {
     /// The logits of the 32 tokens of each of some panels.
     #[inline(always)]
-    fn of_panels<S: Simd, const N: usize>(&self, s: S, first: usize) -> [[S::F; 4]; N] {
-        let mut sums = [[s.splat(0.0); 4]; N];
-        for (n, sums) in sums.iter_mut().enumerate() {
+    fn of_panels<S: Simd, const N: usize>(&self, s: S, first: usize) -> [[Wide<S>; 2]; N] {
+        let mut sums = [[[s.wide().splat(0.0); 2]; N]; 1];
+        for (n, sums) in sums[0].iter_mut().enumerate() {
             *sums = bias_of(s, self.bias, first + n);
         }
         match self.from {
@@ -43,15 +43,11 @@ impl Logits<'_> {
                 for (n, panel) in abreast.iter_mut().enumerate() {
                     *panel = &panels[(first + n) * len..][..len];
                 }
-                accumulate_one(s, h, abreast, &mut sums);
+                accumulate(s, [h], abreast, &mut sums);
+                sums[0]
             }
-            Weighed::Reduced { pairs, weights } => {
-                for (n, sums) in sums.iter_mut().enumerate() {
-                    *sums = weights.outputs(s, pairs, first + n, *sums);
-                }
-            }
+            Weighed::Reduced { pairs, weights } => weights.outputs(s, pairs, first, sums[0]),
         }
-        sums
     }
 
     #[inline(always)]
@@ -62,58 +58,70 @@ impl Logits<'_> {
 
 /// The bias of a panel's 32 tokens.
 #[inline(always)]
-pub(super) fn bias_of<S: Simd>(s: S, bias: &[f32], index: usize) -> [S::F; 4] {
-    let mut sums = [s.splat(0.0); 4];
+pub(super) fn bias_of<S: Simd>(s: S, bias: &[f32], index: usize) -> [Wide<S>; 2] {
+    let v = s.wide();
+    let mut sums = [v.splat(0.0); 2];
     for (j, sum) in sums.iter_mut().enumerate() {
-        *sum = s.load(vector(bias, index * OUTPUT_PANEL + j * LANES));
+        *sum = v.load(vector(bias, index * OUTPUT_PANEL + j * WIDE));
     }
     sums
 }
 
-/// The sum of exponentials of the logits met so far, in one pass: each lane keeps the greatest logit and
-/// the sum relative to it (Milakov and Gimelshein 2018), so nothing overflows.
+/// The sum of exponentials of the logits met so far, in one pass, relative to a logit near the greatest of
+/// them, so that nothing overflows (after Milakov and Gimelshein 2018).
 #[derive(Clone, Copy)]
-pub(super) struct Total<F> {
-    greatest: F,
-    sum: F,
+pub(super) struct Total<S: Simd> {
+    /// What the sum is relative to, in every lane.
+    to: Wide<S>,
+    sum: Wide<S>,
 }
 
-impl<F: Copy> Total<F> {
+/// By how much a logit may exceed what the sum is relative to, before that is raised: enough for it to be
+/// seldom, too little for the difference to lose more than 1e-6.
+const ROOM: f32 = 16.0;
+
+impl<S: Simd> Total<S> {
     #[inline(always)]
-    pub(super) fn new<S: Simd<F = F>>(s: S) -> Self {
+    pub(super) fn new(s: S) -> Self {
         Total {
             // Finite, so that no difference below is infinity minus infinity.
-            greatest: s.splat(f32::MIN),
-            sum: s.splat(0.0),
+            to: s.wide().splat(f32::MIN),
+            sum: s.wide().splat(0.0),
         }
     }
 
     /// Takes the logits of a panel.
     #[inline(always)]
-    pub(super) fn take<S: Simd<F = F>>(&mut self, s: S, x: [F; 4]) {
-        let higher = s.max(s.max(x[0], x[1]), s.max(x[2], x[3]));
-        let higher = s.max(higher, self.greatest);
-        self.sum = s.mul(self.sum, exp(s, s.sub(self.greatest, higher)));
-        for x in x {
-            self.sum = s.add(self.sum, exp(s, s.sub(x, higher)));
+    pub(super) fn take(&mut self, s: S, x: [Wide<S>; 2]) {
+        let v = s.wide();
+        let high = v.max(x[0], x[1]);
+        if v.any_less(v.add(self.to, v.splat(ROOM)), high) {
+            let [low, high] = s.halves(high);
+            let to = v.splat(s.greatest(s.max(low, high)));
+            self.sum = v.mul(self.sum, exp(v, v.sub(self.to, to)));
+            self.to = to;
         }
-        self.greatest = higher;
+        for x in x {
+            self.sum = v.add(self.sum, exp(v, v.sub(x, self.to)));
+        }
     }
 
     /// ln p of a token with this logit.
     #[inline(always)]
-    pub(super) fn log_prob<S: Simd<F = F>>(self, s: S, logit: f32) -> f32 {
-        let top = s.greatest(self.greatest);
-        let scale = exp(s, s.sub(self.greatest, s.splat(top)));
-        logit - top - s.sum(s.mul(self.sum, scale)).ln()
+    pub(super) fn log_prob(self, s: S, logit: f32) -> f32 {
+        let [low, high] = s.halves(self.sum);
+        let [to, ..] = s.lanes(s.halves(self.to)[0]);
+        logit - to - s.sum(s.add(low, high)).ln()
     }
 }
 
 /// A token's logit among those of its panel.
 #[inline(always)]
-pub(super) fn logit_of<S: Simd>(s: S, x: [S::F; 4], token: usize) -> f32 {
+pub(super) fn logit_of<S: Simd>(s: S, x: [Wide<S>; 2], token: usize) -> f32 {
     let place = token % OUTPUT_PANEL;
-    s.lanes(x[place / LANES])[place % LANES]
+    let mut lanes = [0.0; WIDE];
+    s.wide().store(x[place / WIDE], &mut lanes);
+    lanes[place % WIDE]
 }
 
 /// ln p of one token, without writing the distribution.
@@ -132,9 +140,15 @@ impl Kernel for LogProb<'_> {
         let mut logit = 0.0;
         let panels = self.logits.panel_count();
         let mut index = 0;
-        while index + ABREAST <= panels {
-            self.panels::<S, ABREAST>(s, index, &mut total, &mut logit);
-            index += ABREAST;
+        if S::ABREAST == 4 {
+            while index + 4 <= panels {
+                self.panels::<S, 4>(s, index, &mut total, &mut logit);
+                index += 4;
+            }
+        }
+        while index + 3 <= panels {
+            self.panels::<S, 3>(s, index, &mut total, &mut logit);
+            index += 3;
         }
         match panels - index {
             2 => self.panels::<S, 2>(s, index, &mut total, &mut logit),
@@ -151,7 +165,7 @@ impl LogProb<'_> {
         &self,
         s: S,
         first: usize,
-        total: &mut Total<S::F>,
+        total: &mut Total<S>,
         logit: &mut f32,
     ) {
         let panels = self.logits.of_panels::<S, N>(s, first);
@@ -176,21 +190,19 @@ impl Kernel for LogProbs<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let to = self.to;
-        let mut greatest = s.splat(f32::NEG_INFINITY);
-        for index in 0..self.logits.panel_count() {
+        let (to, v) = (self.to, s.wide());
+        let mut greatest = v.splat(f32::NEG_INFINITY);
+        for (index, to) in to.chunks_mut(OUTPUT_PANEL).enumerate() {
             let [x] = self.logits.of_panels::<S, 1>(s, index);
+            let mut logits = [0.0; OUTPUT_PANEL];
             for (j, x) in x.into_iter().enumerate() {
-                greatest = s.max(greatest, x);
-                let lanes = s.lanes(x);
-                let at = index * OUTPUT_PANEL + j * LANES;
-                if at < to.len() {
-                    let len = LANES.min(to.len() - at);
-                    to[at..at + len].copy_from_slice(&lanes[..len]);
-                }
+                greatest = v.max(greatest, x);
+                v.store(x, vector_mut(&mut logits, j * WIDE));
             }
+            to.copy_from_slice(&logits[..to.len()]);
         }
-        let greatest = s.greatest(greatest);
+        let [low, high] = s.halves(greatest);
+        let greatest = s.greatest(s.max(low, high));
         let mut sum = s.splat(0.0);
         let (vectors, rest) = to.as_chunks::<LANES>();
         let mut last = [f32::NEG_INFINITY; LANES];

@@ -135,7 +135,7 @@ fn losses_and_gradients_of_each_objective() {
     for (name, theirs) in &vectors.objectives {
         let config = config(&vectors, objective(name));
         let windows = Windows(vectors.windows.clone());
-        for level in [Level::detect(), Level::plain()] {
+        for level in Level::all() {
             let learned = learn_chunks(&weights, &windows, &config, level);
             let [ours] = learned.as_slice() else {
                 panic!("one chunk")

@@ -2,17 +2,21 @@
 
 use core::arch::x86_64::*;
 
-use super::{Kernel, LANES, Simd};
+use super::twice::Twice;
+use super::{Kernel, LANES, Simd, Vector, WIDE};
+
+/// Eight lanes, and the proof that the machine has them and what `W` stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ymm<W>(pub(super) W);
 
 /// The proof that this machine has AVX2 and FMA: only [`Avx2::detect`] makes one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx2(());
+pub(crate) type Avx2 = Ymm<()>;
 
 impl Avx2 {
     /// The proof, where it holds.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Avx2(()))
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Ymm(()))
     }
 
     /// Runs a kernel compiled for these features.
@@ -28,11 +32,12 @@ fn run_with_features<K: Kernel>(avx2: Avx2, kernel: K) -> K::Output {
     kernel.run(avx2)
 }
 
-// SAFETY of every block below: a value of `Avx2` exists only where the machine has AVX2 and FMA, which is
-// all that these instructions ask for; those that touch memory get a reference to eight numbers, and do
-// not ask for its alignment.
-impl Simd for Avx2 {
+// SAFETY of every block below: a value of `Ymm` exists only where the machine has AVX2 and FMA, which is
+// all that these instructions ask for; those that touch memory get a reference to as many numbers as they
+// take, and do not ask for its alignment.
+impl<W: Copy> Vector for Ymm<W> {
     type F = __m256;
+    type Lanes = [f32; LANES];
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -127,45 +132,89 @@ impl Simd for Avx2 {
         unsafe { _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b), x) }
     }
 
-    type I = __m256i;
+    #[inline(always)]
+    fn any_less(self, a: __m256, b: __m256) -> bool {
+        // SAFETY: see above.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) != 0 }
+    }
+}
+
+impl Simd for Avx2 {
+    type Wide = Twice<Avx2>;
+    // 12 sums, 3 factors and a weight fill the 16 registers. With the weights loaded first they do not fit,
+    // and 64 streams in step take twice as long.
+    const ROWS: usize = 3;
+    const ABREAST: usize = 3;
+    // 8 sums, 2 factors, a weight and a product. Three rows would not leave a register for the product.
+    const PAIR_ROWS: usize = 2;
 
     #[inline(always)]
-    fn splat_pair(self, pair: i32) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_set1_epi32(pair) }
+    fn wide(self) -> Self::Wide {
+        Twice(self)
     }
 
     #[inline(always)]
-    fn load_pairs(self, from: &[i32; LANES]) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+    fn join(self, low: __m256, high: __m256) -> [__m256; 2] {
+        [low, high]
     }
 
     #[inline(always)]
-    fn store_pairs(self, x: __m256i, to: &mut [i32; LANES]) {
-        // SAFETY: see above.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), x) }
+    fn halves(self, x: [__m256; 2]) -> [__m256; 2] {
+        x
     }
 
     #[inline(always)]
-    fn dot_add(self, a: __m256i, b: __m256i, sum: __m256i) -> __m256i {
+    fn deal(self, a: [__m256; 2], b: [__m256; 2]) -> [[__m256; 2]; 2] {
+        [[a[0], b[0]], [a[1], b[1]]]
+    }
+
+    type I = [__m256i; 2];
+
+    #[inline(always)]
+    fn splat_pair(self, pair: i32) -> Self::I {
         // SAFETY: see above.
-        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)) }
+        unsafe { [_mm256_set1_epi32(pair); 2] }
     }
 
     #[inline(always)]
-    fn narrow(self, low: __m256, high: __m256) -> __m256i {
+    fn load_pairs(self, from: &[i32; WIDE]) -> Self::I {
+        let (halves, _) = from.as_chunks::<LANES>();
         // SAFETY: see above.
         unsafe {
-            // Packing takes the lower halves of both first, then the upper ones.
-            let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
-            _mm256_permute4x64_epi64::<0b11_01_10_00>(packed)
+            [
+                _mm256_loadu_si256(halves[0].as_ptr().cast()),
+                _mm256_loadu_si256(halves[1].as_ptr().cast()),
+            ]
         }
     }
 
     #[inline(always)]
-    fn whole(self, x: __m256i) -> __m256 {
+    fn dot_add(self, a: Self::I, b: Self::I, sum: Self::I) -> Self::I {
         // SAFETY: see above.
-        unsafe { _mm256_cvtepi32_ps(x) }
+        unsafe {
+            [
+                _mm256_add_epi32(sum[0], _mm256_madd_epi16(a[0], b[0])),
+                _mm256_add_epi32(sum[1], _mm256_madd_epi16(a[1], b[1])),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn whole(self, x: Self::I) -> [__m256; 2] {
+        // SAFETY: see above.
+        unsafe { [_mm256_cvtepi32_ps(x[0]), _mm256_cvtepi32_ps(x[1])] }
+    }
+
+    #[inline(always)]
+    fn narrow(self, x: [__m256; 2]) -> [i32; LANES] {
+        let mut pairs = [0; LANES];
+        // SAFETY: see above.
+        unsafe {
+            // Packing takes the lower halves of both first, then the upper ones.
+            let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
+            let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+            _mm256_storeu_si256(pairs.as_mut_ptr().cast(), packed);
+        }
+        pairs
     }
 }
