@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::cell::{BLOCK, Step};
+use crate::kernel::aligned::Aligned;
+use crate::kernel::cell::BLOCK;
 use crate::kernel::gemm::{Matrix, gemm};
-use crate::kernel::panel::pack;
-use crate::kernel::panel::pack_transposed;
+use crate::kernel::panel::{Full, pack, pack_transposed};
 use crate::kernel::reduced::Reduced;
-use crate::kernel::softmax::{LogProb, LogProbs, Logits, OUTPUT_PANEL, Weighed};
+use crate::kernel::softmax::{LogProbs, OUTPUT_PANEL};
 use crate::kernel::{Instructions, Level, padded};
 use crate::layout::Layout;
 use crate::{Architecture, Weights};
@@ -20,7 +20,7 @@ use crate::{Architecture, Weights};
 /// A network made ready to follow streams, one token at a time.
 ///
 /// Made once from the weights and shared between threads; what it knows of a stream lies in a [`State`]
-/// of the caller's. No step allocates.
+/// of the caller's. No step allocates, but for the first of a thread.
 #[derive(Debug)]
 pub struct Scorer {
     architecture: Architecture,
@@ -31,7 +31,9 @@ pub struct Scorer {
     /// Panels of 32 tokens.
     output: Panels,
     /// -infinity in the padding.
-    output_bias: Vec<f32>,
+    output_bias: Aligned<f32>,
+    /// Inputs of the layer that has most: what feeds it and its state.
+    deepest: usize,
     /// Width of each layer, shared with the states.
     hidden: Arc<[usize]>,
 }
@@ -40,15 +42,15 @@ pub struct Scorer {
 #[derive(Debug)]
 enum Input {
     /// [V, 4W]: the input's whole part of the first layer's gates, bias included.
-    Table(Vec<f32>),
+    Table(Aligned<f32>),
     /// [V, E padded]: where a table would be too large. One-hot input has the table as its weights.
-    Embedding(Vec<f32>),
+    Embedding(Aligned<f32>),
 }
 
 /// Weights in the form in which they are read.
 #[derive(Debug)]
 enum Panels {
-    Full(Vec<f32>),
+    Full(Aligned<f32>),
     Reduced(Reduced),
 }
 
@@ -71,20 +73,17 @@ struct Layer {
     /// Panels of eight units; see [`Step::panels`].
     panels: Panels,
     /// 4W, interleaved.
-    bias: Vec<f32>,
+    bias: Aligned<f32>,
 }
 
 /// What a [`Scorer`] remembers of one stream: h and c of each layer.
 ///
-/// It belongs to the architecture whose scorer made it. It is small (two numbers a unit, and the widest
-/// layer's width to work in) and can be kept for every live stream, cloned, and written to bytes.
-#[derive(Clone, Debug)]
+/// It belongs to the architecture whose scorer made it. It is small (two numbers a unit) and can be kept for
+/// every live stream, cloned, and written to bytes.
+#[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// For each layer h, then c, padded; then room for one h. In the reduced form the room holds the top
-    /// layer's h as pairs of whole numbers.
-    values: Vec<f32>,
-    /// Numbers before that room.
-    kept: usize,
+    /// For each layer h, then c, padded.
+    values: Box<[f32]>,
     /// Width of each layer.
     hidden: Arc<[usize]>,
 }
@@ -126,12 +125,6 @@ impl State {
     }
 }
 
-impl PartialEq for State {
-    fn eq(&self, other: &Self) -> bool {
-        self.values[..self.kept] == other.values[..other.kept]
-    }
-}
-
 /// Bytes that are not a state of the architecture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -153,7 +146,7 @@ pub enum StateError {
 }
 
 impl Form {
-    fn of(self, panels: Vec<f32>, depth: usize) -> Panels {
+    fn of(self, panels: Aligned<f32>, depth: usize) -> Panels {
         match self {
             Form::Full => Panels::Full(panels),
             Form::Reduced => Panels::Reduced(Reduced::new(&panels, depth)),
@@ -193,11 +186,12 @@ impl Scorer {
         let embedding = &flat[layout.embedding.clone()];
         let mut input = None;
         let mut layers = Vec::new();
+        let mut deepest = layout.top_width();
         for layer in &layout.layers {
             let gates = layer.gates();
             let weight_ih = &flat[layer.weight_ih.clone()];
             let weight_hh = &flat[layer.weight_hh.clone()];
-            let bias = flat[layer.bias.clone()].to_vec();
+            let bias = Aligned::from(&flat[layer.bias.clone()]);
             let mut rows = Vec::new();
             if input.is_none() {
                 if layout.embedding_width.is_none() {
@@ -207,15 +201,16 @@ impl Scorer {
                 {
                     input = Some(Input::Table(table(embedding, weight_ih, &bias)));
                 } else {
-                    input = Some(Input::Embedding(embedding.to_vec()));
+                    input = Some(Input::Embedding(embedding.into()));
                     rows.extend_from_slice(weight_ih);
                 }
             } else {
                 rows.extend_from_slice(weight_ih);
             }
             rows.extend_from_slice(weight_hh);
-            let mut panels = vec![0.0; rows.len()];
+            let mut panels = Aligned::zeros(rows.len());
             pack(&rows, gates, BLOCK, &mut panels);
+            deepest = deepest.max(rows.len() / gates);
             let panels = form.of(panels, rows.len() / gates);
             layers.push(Layer {
                 width: layer.width,
@@ -225,17 +220,20 @@ impl Scorer {
         }
         let top = layout.top_width();
         let places = layout.vocab.next_multiple_of(OUTPUT_PANEL);
-        let mut output = vec![0.0; places * top];
+        let mut output = Aligned::zeros(places * top);
         pack_transposed(&flat[layout.output.clone()], top, OUTPUT_PANEL, &mut output);
-        let mut output_bias = flat[layout.output_bias][..layout.vocab].to_vec();
-        output_bias.resize(places, f32::NEG_INFINITY);
+        let mut output_bias = Aligned::zeros(places);
+        let (biases, padding) = output_bias.split_at_mut(layout.vocab);
+        biases.copy_from_slice(&flat[layout.output_bias][..layout.vocab]);
+        padding.fill(f32::NEG_INFINITY);
         Scorer {
             hidden: architecture.hidden.as_slice().into(),
             architecture,
             form,
             level,
-            input: input.unwrap_or(Input::Embedding(Vec::new())),
+            input: input.unwrap_or(Input::Embedding(Aligned::default())),
             layers,
+            deepest,
             output: form.of(output, top),
             output_bias,
         }
@@ -254,18 +252,13 @@ impl Scorer {
     /// The state of a stream of which nothing has been seen: all zero.
     pub fn state(&self) -> State {
         State {
-            values: vec![0.0; self.state_len()],
-            kept: 2 * self.layers.iter().map(|l| l.width).sum::<usize>(),
+            values: vec![0.0; self.state_len()].into(),
             hidden: Arc::clone(&self.hidden),
         }
     }
 
     fn state_len(&self) -> usize {
-        2 * self.layers.iter().map(|l| l.width).sum::<usize>() + self.widest()
-    }
-
-    fn widest(&self) -> usize {
-        self.layers.iter().map(|l| l.width).max().unwrap_or(0)
+        2 * self.layers.iter().map(|l| l.width).sum::<usize>()
     }
 
     /// Takes in the next token.
@@ -273,48 +266,7 @@ impl Scorer {
     /// # Panics
     /// If the token is not below the vocabulary, or the state is another architecture's.
     pub fn advance(&self, state: &mut State, token: u32) {
-        let token = token as usize;
-        assert!(
-            token < self.architecture.vocab,
-            "token beyond the vocabulary"
-        );
-        assert_eq!(
-            state.values.len(),
-            self.state_len(),
-            "state of another network"
-        );
-        if self.form == Form::Reduced {
-            return self.advance_many(&mut [state], &[token as u32]);
-        }
-        let mut rest = state.values.as_mut_slice();
-        let mut below: &[f32] = match &self.input {
-            Input::Table(_) => &[],
-            Input::Embedding(embedding) => row(embedding, token, self.architecture.vocab),
-        };
-        for (index, layer) in self.layers.iter().enumerate() {
-            let Panels::Full(panels) = &layer.panels else {
-                return;
-            };
-            let (own, above) = rest.split_at_mut(2 * layer.width);
-            let (h, c) = own.split_at_mut(layer.width);
-            let spare = above.len() - layer.width;
-            let start = match &self.input {
-                Input::Table(table) if index == 0 => row(table, token, self.architecture.vocab),
-                _ => &layer.bias,
-            };
-            self.level.run(Step {
-                width: layer.width,
-                start,
-                input: below,
-                panels,
-                h_before: h,
-                h: &mut above[spare..],
-                c,
-            });
-            h.copy_from_slice(&above[spare..]);
-            below = h;
-            rest = above;
-        }
+        self.advance_many(&mut [state], &[token]);
     }
 
     /// ln of the probability that `token` comes next, in nats. The rest of the distribution is not
@@ -323,15 +275,10 @@ impl Scorer {
     /// # Panics
     /// If the token is not below the vocabulary, or the state is another architecture's.
     pub fn log_prob(&self, state: &State, token: u32) -> f32 {
-        let token = token as usize;
-        assert!(
-            token < self.architecture.vocab,
-            "token beyond the vocabulary"
-        );
-        self.level.run(LogProb {
-            logits: self.logits(state),
-            token,
-        })
+        self.check(state, token);
+        let mut log_prob = [0.0];
+        self.log_prob_of(&[state], &[token], &mut log_prob);
+        log_prob[0]
     }
 
     /// ln of the probability of each token to come next, in nats.
@@ -344,32 +291,25 @@ impl Scorer {
             self.architecture.vocab,
             "room for another vocabulary"
         );
-        self.level.run(LogProbs {
-            logits: self.logits(state),
-            to,
-        });
-    }
-
-    fn logits<'a>(&'a self, state: &'a State) -> Logits<'a> {
-        assert_eq!(
-            state.values.len(),
-            self.state_len(),
-            "state of another network"
-        );
+        self.check_state(state);
         let (at, top) = self.top();
-        Logits {
-            from: match &self.output {
-                Panels::Full(panels) => Weighed::Full {
-                    h: &state.values[at..at + top],
-                    panels,
-                },
-                Panels::Reduced(weights) => Weighed::Reduced {
-                    pairs: &state.values[self.state_len() - self.widest()..][..top / 2],
-                    weights,
-                },
-            },
-            bias: &self.output_bias,
-        }
+        let (h, bias) = (&state.values[at..at + top], &self.output_bias);
+        self.with_room(1, |room| match &self.output {
+            Panels::Full(panels) => self.level.run(LogProbs {
+                h,
+                panels: &Full(panels),
+                bias,
+                room,
+                to,
+            }),
+            Panels::Reduced(panels) => self.level.run(LogProbs {
+                h,
+                panels,
+                bias,
+                room,
+                to,
+            }),
+        });
     }
 
     /// Bytes that [`Scorer::write_state`] writes.
@@ -382,12 +322,8 @@ impl Scorer {
     /// # Panics
     /// If the state is another architecture's.
     pub fn write_state(&self, state: &State, to: &mut Vec<u8>) {
-        assert_eq!(
-            state.values.len(),
-            self.state_len(),
-            "state of another network"
-        );
-        let mut rest = state.values.as_slice();
+        self.check_state(state);
+        let mut rest = &*state.values;
         for &hidden in &self.architecture.hidden {
             for _ in 0..2 {
                 let (values, after) = rest.split_at(padded(hidden));
@@ -413,7 +349,7 @@ impl Scorer {
             .map(|b| f32::from_le_bytes(*b))
             .enumerate();
         let mut state = self.state();
-        let mut rest = state.values.as_mut_slice();
+        let mut rest = &mut *state.values;
         for &hidden in &self.architecture.hidden {
             // |h| = |o tanh(c)| is 1 at most; c may grow with every step.
             for bound in [1.0, f32::MAX] {
@@ -432,17 +368,16 @@ impl Scorer {
                 rest = after;
             }
         }
-        self.refresh(&mut [&mut state]);
         Ok(state)
     }
 }
 
 /// The input's part of the gates for each token: embedding [V, E] times weights [E, 4W], and the bias.
-fn table(embedding: &[f32], weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
+fn table(embedding: &[f32], weight_ih: &[f32], bias: &[f32]) -> Aligned<f32> {
     let gates = bias.len();
     let width = weight_ih.len() / gates;
     let vocab = embedding.len() / width;
-    let mut table = bias.repeat(vocab);
+    let mut table = Aligned::from(bias.repeat(vocab).as_slice());
     gemm(
         &mut table,
         gates,
@@ -454,19 +389,15 @@ fn table(embedding: &[f32], weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
 }
 
 /// The same for one-hot input, whose weights [V, 4W] have a row for each token.
-fn with_bias(weight_ih: &[f32], bias: &[f32]) -> Vec<f32> {
-    let rows = weight_ih.chunks_exact(bias.len());
-    rows.flat_map(|row| row.iter().zip(bias).map(|(x, b)| x + b))
-        .collect()
+fn with_bias(weight_ih: &[f32], bias: &[f32]) -> Aligned<f32> {
+    let mut table = Aligned::from(weight_ih);
+    for row in table.chunks_exact_mut(bias.len()) {
+        for (x, bias) in row.iter_mut().zip(bias) {
+            *x += bias;
+        }
+    }
+    table
 }
-
-/// A row of a matrix with `rows` rows.
-fn row(matrix: &[f32], index: usize, rows: usize) -> &[f32] {
-    let width = matrix.len() / rows;
-    &matrix[index * width..][..width]
-}
-
-
 
 #[cfg(test)]
 mod tests;

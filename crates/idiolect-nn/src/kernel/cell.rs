@@ -199,93 +199,6 @@ impl<S: Simd> Cells<S> for ForwardCells<'_, '_> {
     }
 }
 
-/// One step of one stream of a layer, keeping nothing but the state.
-#[derive(Debug)]
-pub(crate) struct Step<'a> {
-    /// W, padded.
-    pub(crate) width: usize,
-    /// What the gates start from, 4W: the bias, or the tabled input part with the bias in it.
-    pub(crate) start: &'a [f32],
-    /// What the layer below gives, padded; empty if the table holds it.
-    pub(crate) input: &'a [f32],
-    /// W / 8 panels of 32 interleaved gates, as deep as `input` and the state together, in that order.
-    pub(crate) panels: &'a [f32],
-    /// W: h before the step.
-    pub(crate) h_before: &'a [f32],
-    /// W: h after it.
-    pub(crate) h: &'a mut [f32],
-    /// W: c before and after.
-    pub(crate) c: &'a mut [f32],
-}
-
-impl Kernel for Step<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let blocks = self.width / LANES;
-        let mut block = 0;
-        if S::ABREAST == 4 {
-            while block + 4 <= blocks {
-                self.blocks::<S, 4>(s, block);
-                block += 4;
-            }
-        }
-        while block + 3 <= blocks {
-            self.blocks::<S, 3>(s, block);
-            block += 3;
-        }
-        match blocks - block {
-            2 => self.blocks::<S, 2>(s, block),
-            1 => self.blocks::<S, 1>(s, block),
-            _ => {}
-        }
-    }
-}
-
-impl Step<'_> {
-    #[inline(always)]
-    fn blocks<S: Simd, const N: usize>(&mut self, s: S, first: usize) {
-        let v = s.wide();
-        let (input, depth) = (self.input.len(), self.input.len() + self.width);
-        let mut sums = [[[v.splat(0.0); 2]; N]; 1];
-        let (mut input_panels, mut state_panels): ([&[f32]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
-        for (b, sums) in sums[0].iter_mut().enumerate() {
-            let block = first + b;
-            let panel = &self.panels[block * depth * BLOCK..][..depth * BLOCK];
-            (input_panels[b], state_panels[b]) = panel.split_at(input * BLOCK);
-            for (j, sum) in sums.iter_mut().enumerate() {
-                *sum = v.load(vector(self.start, block * BLOCK + j * WIDE));
-            }
-        }
-        if input > 0 {
-            accumulate(s, [self.input], input_panels, &mut sums);
-        }
-        accumulate(s, [self.h_before], state_panels, &mut sums);
-        finish(s, sums.as_flattened(), &mut StepCells { step: self, first });
-    }
-}
-
-/// Some blocks of a stream.
-struct StepCells<'a, 'b> {
-    step: &'a mut Step<'b>,
-    first: usize,
-}
-
-impl<S: Simd> Cells<S> for StepCells<'_, '_> {
-    #[inline(always)]
-    fn before(&self, s: S, n: usize) -> S::F {
-        s.load(vector(self.step.c, (self.first + n) * LANES))
-    }
-
-    #[inline(always)]
-    fn keep(&mut self, s: S, n: usize, out: Activated<S::F>) {
-        let unit = (self.first + n) * LANES;
-        s.store(out.c, vector_mut(self.step.c, unit));
-        s.store(out.h, vector_mut(self.step.h, unit));
-    }
-}
-
 /// The gates' part of one step backward: from the gradients of h and c to those of the gates before their
 /// activation.
 #[derive(Debug)]
@@ -374,11 +287,19 @@ impl Kernel for BackwardRecurrent<'_> {
             if panels.len() > len {
                 let (a, b) = panels.split_at(len);
                 let panels = [a, b];
-                let mut columns = BackwardColumns { step, column, panels };
+                let mut columns = BackwardColumns {
+                    step,
+                    column,
+                    panels,
+                };
                 tiles(s, rows, S::ROWS, &mut columns);
             } else {
                 let panels = [panels];
-                let mut columns = BackwardColumns { step, column, panels };
+                let mut columns = BackwardColumns {
+                    step,
+                    column,
+                    panels,
+                };
                 tiles(s, rows, S::ROWS, &mut columns);
             }
         }

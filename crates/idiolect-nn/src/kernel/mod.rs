@@ -9,6 +9,7 @@
 //! arithmetic. Each lane is computed on its own, so that it does not matter to a result which of the two it
 //! came through.
 
+pub(crate) mod aligned;
 pub(crate) mod cell;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;

@@ -4,7 +4,7 @@
 //! numbers one after the other. A product streams through it once, from end to end, which the hardware's
 //! prefetching likes, with all sums in registers.
 
-use super::{Simd, Vector, WIDE, Wide};
+use super::{LANES, Simd, Vector, WIDE, Wide};
 
 /// Adds, to the sums of MR rows in each of NP panels, the product of those rows with the panels. Each sum is
 /// taken in the order of the depth, whatever MR and NP are, so that it is the same number.
@@ -25,6 +25,8 @@ pub(crate) fn accumulate<S: Simd, const MR: usize, const NP: usize, const NV: us
         *vectors = panel.as_chunks().0;
         assert!(vectors.len() >= depth * NV);
     }
+    // Of its own, so that it stays in registers whatever the caller does with his.
+    let mut own = *sums;
     for k in 0..depth {
         let mut x = [v.splat(0.0); MR];
         for (x, row) in x.iter_mut().zip(rows) {
@@ -36,12 +38,13 @@ pub(crate) fn accumulate<S: Simd, const MR: usize, const NP: usize, const NV: us
                 // SAFETY: k < depth and j < NV, and every panel has at least depth * NV vectors, as
                 // asserted above.
                 let weight = v.load(unsafe { vectors.get_unchecked(k * NV + j) });
-                for (x, sums) in x.into_iter().zip(sums.iter_mut()) {
-                    sums[p][j] = v.mul_add(x, weight, sums[p][j]);
+                for (x, own) in x.into_iter().zip(&mut own) {
+                    own[p][j] = v.mul_add(x, weight, own[p][j]);
                 }
             }
         }
     }
+    *sums = own;
 }
 
 /// Work on rows that can be done for MR of them side by side, from one on.
@@ -75,6 +78,98 @@ pub(crate) fn tiles<S: Simd>(s: S, rows: usize, most: usize, work: &mut impl Til
     }
     if row < rows {
         work.tile::<1>(s, row);
+    }
+}
+
+/// Work on panels that can be done for NP of them side by side, from one on.
+pub(crate) trait Abreast<S> {
+    fn panels<const NP: usize>(&mut self, s: S, first: usize);
+}
+
+/// Does the work of some panels for one row, as many side by side as it takes to keep the arithmetic units
+/// busy.
+#[inline(always)]
+pub(crate) fn abreast<S: Simd>(s: S, count: usize, work: &mut impl Abreast<S>) {
+    let mut first = 0;
+    while first < count {
+        let left = count - first;
+        first += if S::ABREAST >= 4 && left == 5 {
+            work.panels::<5>(s, first);
+            5
+        } else if S::ABREAST >= 4 && left >= 4 {
+            work.panels::<4>(s, first);
+            4
+        } else if left >= 3 {
+            work.panels::<3>(s, first);
+            3
+        } else if left == 2 {
+            work.panels::<2>(s, first);
+            2
+        } else {
+            work.panels::<1>(s, first);
+            1
+        };
+    }
+}
+
+/// A matrix in panels of 32 columns, in one form or another.
+pub(crate) trait Panels {
+    /// Rows that go through a panel side by side.
+    fn rows<S: Simd>() -> usize;
+
+    /// How many numbers a row of so many takes where it waits to be multiplied.
+    fn staged(len: usize) -> usize;
+
+    /// Puts some of a row's numbers, whole vectors, there.
+    fn stage<S: Simd>(s: S, from: &[f32], to: &mut [f32]);
+
+    /// The product of MR such rows with NP panels, added to what it starts from.
+    fn add_products<S: Simd, const MR: usize, const NP: usize>(
+        &self,
+        s: S,
+        rows: [&[f32]; MR],
+        first: usize,
+        sums: &mut [[[Wide<S>; 2]; NP]; MR],
+    );
+}
+
+/// Panels of f32.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Full<'a>(pub(crate) &'a [f32]);
+
+impl Panels for Full<'_> {
+    #[inline(always)]
+    fn rows<S: Simd>() -> usize {
+        S::ROWS
+    }
+
+    #[inline(always)]
+    fn staged(len: usize) -> usize {
+        len
+    }
+
+    #[inline(always)]
+    fn stage<S: Simd>(s: S, from: &[f32], to: &mut [f32]) {
+        let (from, _) = from.as_chunks::<LANES>();
+        for (from, to) in from.iter().zip(to.as_chunks_mut::<LANES>().0) {
+            s.store(s.load(from), to);
+        }
+    }
+
+    #[inline(always)]
+    fn add_products<S: Simd, const MR: usize, const NP: usize>(
+        &self,
+        s: S,
+        rows: [&[f32]; MR],
+        first: usize,
+        sums: &mut [[[Wide<S>; 2]; NP]; MR],
+    ) {
+        let len = rows[0].len() * 2 * WIDE;
+        let mut panels: [&[f32]; NP] = [&[]; NP];
+        for (n, panel) in panels.iter_mut().enumerate() {
+            *panel = &self.0[(first + n) * len..][..len];
+        }
+        accumulate(s, rows, panels, sums);
     }
 }
 

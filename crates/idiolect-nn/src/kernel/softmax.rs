@@ -1,60 +1,11 @@
 //! The softmax of one stream's logits.
 
 use super::math::exp;
-use super::panel::accumulate;
-use super::reduced::Reduced;
+use super::panel::Panels;
 use super::{Kernel, LANES, Simd, Vector, WIDE, Wide, vector, vector_mut};
 
 /// Tokens in a panel of output weights.
 pub(crate) const OUTPUT_PANEL: usize = 2 * WIDE;
-
-/// Logits of one stream from packed output weights.
-#[derive(Debug)]
-pub(crate) struct Logits<'a> {
-    pub(crate) from: Weighed<'a>,
-    /// V padded to whole panels, -infinity in the padding.
-    pub(crate) bias: &'a [f32],
-}
-
-/// What is weighed, and the weights in panels of 32 tokens, W deep.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Weighed<'a> {
-    /// h of the top layer, W.
-    Full { h: &'a [f32], panels: &'a [f32] },
-    /// The same as pairs.
-    Reduced {
-        pairs: &'a [f32],
-        weights: &'a Reduced,
-    },
-}
-
-impl Logits<'_> {
-    /// The logits of the 32 tokens of each of some panels.
-    #[inline(always)]
-    fn of_panels<S: Simd, const N: usize>(&self, s: S, first: usize) -> [[Wide<S>; 2]; N] {
-        let mut sums = [[[s.wide().splat(0.0); 2]; N]; 1];
-        for (n, sums) in sums[0].iter_mut().enumerate() {
-            *sums = bias_of(s, self.bias, first + n);
-        }
-        match self.from {
-            Weighed::Full { h, panels } => {
-                let len = h.len() * OUTPUT_PANEL;
-                let mut abreast: [&[f32]; N] = [&[]; N];
-                for (n, panel) in abreast.iter_mut().enumerate() {
-                    *panel = &panels[(first + n) * len..][..len];
-                }
-                accumulate(s, [h], abreast, &mut sums);
-                sums[0]
-            }
-            Weighed::Reduced { pairs, weights } => weights.outputs(s, pairs, first, sums[0]),
-        }
-    }
-
-    #[inline(always)]
-    fn panel_count(&self) -> usize {
-        self.bias.len() / OUTPUT_PANEL
-    }
-}
 
 /// The bias of a panel's 32 tokens.
 #[inline(always)]
@@ -124,76 +75,33 @@ pub(super) fn logit_of<S: Simd>(s: S, x: [Wide<S>; 2], token: usize) -> f32 {
     lanes[place % WIDE]
 }
 
-/// ln p of one token, without writing the distribution.
-#[derive(Debug)]
-pub(crate) struct LogProb<'a> {
-    pub(crate) logits: Logits<'a>,
-    pub(crate) token: usize,
-}
-
-impl Kernel for LogProb<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f32 {
-        let mut total = Total::new(s);
-        let mut logit = 0.0;
-        let panels = self.logits.panel_count();
-        let mut index = 0;
-        if S::ABREAST == 4 {
-            while index + 4 <= panels {
-                self.panels::<S, 4>(s, index, &mut total, &mut logit);
-                index += 4;
-            }
-        }
-        while index + 3 <= panels {
-            self.panels::<S, 3>(s, index, &mut total, &mut logit);
-            index += 3;
-        }
-        match panels - index {
-            2 => self.panels::<S, 2>(s, index, &mut total, &mut logit),
-            1 => self.panels::<S, 1>(s, index, &mut total, &mut logit),
-            _ => {}
-        }
-        total.log_prob(s, logit)
-    }
-}
-
-impl LogProb<'_> {
-    #[inline(always)]
-    fn panels<S: Simd, const N: usize>(
-        &self,
-        s: S,
-        first: usize,
-        total: &mut Total<S>,
-        logit: &mut f32,
-    ) {
-        let panels = self.logits.of_panels::<S, N>(s, first);
-        for (n, x) in panels.into_iter().enumerate() {
-            if first + n == self.token / OUTPUT_PANEL {
-                *logit = logit_of(s, x, self.token);
-            }
-            total.take(s, x);
-        }
-    }
-}
-
 /// ln p of every token, written to `to` (V numbers).
 #[derive(Debug)]
-pub(crate) struct LogProbs<'a> {
-    pub(crate) logits: Logits<'a>,
+pub(crate) struct LogProbs<'a, P> {
+    /// h of the top layer.
+    pub(crate) h: &'a [f32],
+    /// Panels of 32 tokens.
+    pub(crate) panels: &'a P,
+    /// -infinity in the padding.
+    pub(crate) bias: &'a [f32],
+    /// Where h waits to be multiplied.
+    pub(crate) room: &'a mut [f32],
     pub(crate) to: &'a mut [f32],
 }
 
-impl Kernel for LogProbs<'_> {
+impl<P: Panels> Kernel for LogProbs<'_, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (to, v) = (self.to, s.wide());
+        let waiting = &mut self.room[..P::staged(self.h.len())];
+        P::stage(s, self.h, waiting);
         let mut greatest = v.splat(f32::NEG_INFINITY);
         for (index, to) in to.chunks_mut(OUTPUT_PANEL).enumerate() {
-            let [x] = self.logits.of_panels::<S, 1>(s, index);
+            let mut sums = [[bias_of(s, self.bias, index)]];
+            self.panels.add_products(s, [&*waiting], index, &mut sums);
+            let [[x]] = sums;
             let mut logits = [0.0; OUTPUT_PANEL];
             for (j, x) in x.into_iter().enumerate() {
                 greatest = v.max(greatest, x);

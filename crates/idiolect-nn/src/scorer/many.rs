@@ -1,8 +1,17 @@
-//! Many streams in step.
+//! Steps of streams, one or many at once.
 
-use super::{Form, Input, Panels, Scorer, State};
-use crate::kernel::many::{Feed, LogProbMany, Row, RowMut, Start, StepMany};
-use crate::kernel::reduced::{LogProbReduced, Pairs, StepReduced};
+use std::cell::RefCell;
+
+use super::{Input, Panels, Scorer, State};
+use crate::kernel::many::{Feed, LogProbMany, Row, RowMut, Start, StepMany, room};
+use crate::kernel::panel::Full;
+
+impl Row for &State {
+    #[inline(always)]
+    fn numbers(&self) -> &[f32] {
+        &self.values
+    }
+}
 
 impl Row for &mut State {
     #[inline(always)]
@@ -18,6 +27,11 @@ impl RowMut for &mut State {
     }
 }
 
+thread_local! {
+    /// Where rows wait to be multiplied. It grows to what the widest network and the most streams need.
+    static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Scorer {
     /// Takes in the next token of each of many streams, which may be any streams in any order: what
     /// [`Scorer::advance`] does for each alone, with the very same result, several times as fast.
@@ -27,7 +41,10 @@ impl Scorer {
     /// another architecture's.
     pub fn advance_many(&self, states: &mut [&mut State], tokens: &[u32]) {
         self.check_many(states, tokens);
-        let spare = self.state_len() - self.widest();
+        self.with_room(states.len(), |room| self.step(states, tokens, room));
+    }
+
+    fn step(&self, states: &mut [&mut State], tokens: &[u32], room: &mut [f32]) {
         let (mut at, mut below) = (0, None);
         for layer in &self.layers {
             let (start, feed) = match (&self.input, below) {
@@ -44,45 +61,32 @@ impl Scorer {
                     width,
                     start,
                     feed,
+                    panels: &Full(panels),
+                    rows: states,
+                    tokens,
+                    at,
+                    room,
+                }),
+                Panels::Reduced(panels) => self.level.run(StepMany {
+                    width,
+                    start,
+                    feed,
                     panels,
                     rows: states,
                     tokens,
                     at,
-                    spare,
-                }),
-                Panels::Reduced(weights) => self.level.run(StepReduced {
-                    width,
-                    start,
-                    below: below.unwrap_or((0, 0)),
-                    weights,
-                    rows: states,
-                    tokens,
-                    at,
-                    spare,
+                    room,
                 }),
             }
             below = Some((at, width));
             at += 2 * width;
-        }
-        self.refresh(states);
-    }
-
-    /// In the reduced form, leaves the pairs of the top layer's h in the room of each state.
-    pub(super) fn refresh(&self, states: &mut [&mut State]) {
-        if self.form == Form::Reduced {
-            self.level.run(Pairs {
-                rows: states,
-                h: self.top(),
-                spare: self.state_len() - self.widest(),
-            });
         }
     }
 
     /// Where h of the top layer lies in a state, and its width.
     pub(super) fn top(&self) -> (usize, usize) {
         let top = self.layers.last().map_or(0, |l| l.width);
-        let all = 2 * self.layers.iter().map(|l| l.width).sum::<usize>();
-        (all - 2 * top, top)
+        (self.state_len() - 2 * top, top)
     }
 
     /// ln of the probability that each stream's token comes next, in nats.
@@ -91,42 +95,64 @@ impl Scorer {
     /// As [`Scorer::advance_many`], and if `to` has not room for a number a stream.
     pub fn log_prob_many(&self, states: &[&mut State], tokens: &[u32], to: &mut [f32]) {
         self.check_many(states, tokens);
+        self.log_prob_of(states, tokens, to);
+    }
+
+    /// The same for states and tokens that are this network's.
+    pub(super) fn log_prob_of<R: Row>(&self, rows: &[R], tokens: &[u32], to: &mut [f32]) {
         assert_eq!(to.len(), tokens.len(), "room for another number of streams");
-        let bias = &self.output_bias;
-        match &self.output {
+        let (h, bias) = (self.top(), &self.output_bias);
+        self.with_room(rows.len(), |room| match &self.output {
             Panels::Full(panels) => self.level.run(LogProbMany {
-                rows: states,
+                rows,
                 tokens,
-                h: self.top(),
+                h,
+                panels: &Full(panels),
+                bias,
+                room,
+                to,
+            }),
+            Panels::Reduced(panels) => self.level.run(LogProbMany {
+                rows,
+                tokens,
+                h,
                 panels,
                 bias,
+                room,
                 to,
             }),
-            Panels::Reduced(weights) => self.level.run(LogProbReduced {
-                rows: states,
-                tokens,
-                pairs: (self.state_len() - self.widest(), self.top().1 / 2),
-                weights,
-                bias,
-                to,
-            }),
-        }
+        });
+    }
+
+    /// Does something that needs room for rows of so many streams.
+    pub(super) fn with_room<T>(&self, streams: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+        let len = room(streams, self.deepest);
+        ROOM.with_borrow_mut(|room| {
+            if room.len() < len {
+                room.resize(len, 0.0);
+            }
+            work(&mut room[..len])
+        })
     }
 
     fn check_many(&self, states: &[&mut State], tokens: &[u32]) {
         assert_eq!(states.len(), tokens.len(), "a token for each stream");
-        for token in tokens {
-            assert!(
-                (*token as usize) < self.architecture.vocab,
-                "token beyond the vocabulary"
-            );
+        for (state, &token) in states.iter().zip(tokens) {
+            self.check(state, token);
         }
-        for state in states {
-            assert_eq!(
-                state.values.len(),
-                self.state_len(),
-                "state of another network"
-            );
-        }
+    }
+
+    pub(super) fn check(&self, state: &State, token: u32) {
+        let token = token as usize;
+        assert!(
+            token < self.architecture.vocab,
+            "token beyond the vocabulary"
+        );
+        self.check_state(state);
+    }
+
+    pub(super) fn check_state(&self, state: &State) {
+        let len = state.values.len();
+        assert_eq!(len, self.state_len(), "state of another network");
     }
 }

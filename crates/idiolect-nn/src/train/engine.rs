@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::config::{Dropout, Objective, TrainConfig};
 use super::shard::{Chunk, Learn, Shard};
 use crate::kernel::Level;
+use crate::kernel::aligned::Aligned;
 use crate::kernel::cell::{BACKWARD_COLUMNS, BLOCK};
 use crate::kernel::elementwise::Add;
 use crate::kernel::gemm::{Matrix, gemm};
@@ -50,14 +51,14 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// [V, 4W] of the first layer; empty if there is none.
-    table: Vec<f32>,
+    table: Aligned<f32>,
     layers: Vec<PreparedLayer>,
 }
 
 #[derive(Debug)]
 struct PreparedLayer {
-    forward: Vec<f32>,
-    backward: Vec<f32>,
+    forward: Aligned<f32>,
+    backward: Aligned<f32>,
 }
 
 impl Prepared {
@@ -156,18 +157,17 @@ impl Engine {
             Shard::new(&layout, lanes, learn.is_some(), table)
         });
         let layers = layout.layers.iter().map(|layer| PreparedLayer {
-            forward: vec![0.0; layer.weight_hh.len()],
-            backward: if learn.is_some() {
-                vec![0.0; layer.width.next_multiple_of(BACKWARD_COLUMNS) * layer.gates()]
-            } else {
-                Vec::new()
-            },
+            forward: Aligned::zeros(layer.weight_hh.len()),
+            backward: Aligned::zeros(match learn {
+                Some(_) => layer.width.next_multiple_of(BACKWARD_COLUMNS) * layer.gates(),
+                None => 0,
+            }),
         });
         Engine {
             level: Level::detect(),
             shards: shards.collect(),
             prepared: Prepared {
-                table: vec![0.0; table_len],
+                table: Aligned::zeros(table_len),
                 layers: layers.collect(),
             },
             steps,
