@@ -27,6 +27,7 @@ for _ in $(seq "$rounds"); do
     KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 "$folder/keras/bin/python" parity/engine_speed_keras.py \
         2>/dev/null | sed 's/^/keras /' >>"$folder/times"
 done
+cargo bench --quiet -p idiolect-nn --bench instructions | sed 's/^/billions of products a second, /'
 python3 - "$folder/times" <<'PY'
 import statistics, sys
 from collections import defaultdict
@@ -58,7 +59,11 @@ for who, work in median:
         share = ours * operations(work) / peaks[2 if work.startswith("train") else 1]
         cells = [work, f"{ours:,.0f}", f"{share:.0%}"]
         for other in ("torch", "onnx", "keras"):
-            theirs = median.get((other, work.removesuffix("-reduced")))
+            theirs = median.get((other, "-".join(work.split("-")[:2])))
             cells.append(f"{theirs:,.0f}: {ours / theirs:.2f}" if theirs else "")
         print("|", " | ".join(cells), "|")
+for who, work in median:
+    if who == "ours" and work.endswith("-avx2"):
+        fastest = median["ours", work.removesuffix("-avx2")]
+        print(f"{work}: the fastest instructions here do {fastest / median[who, work]:.2f} times as many")
 PY

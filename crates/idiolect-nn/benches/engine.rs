@@ -7,15 +7,16 @@
 //! `train-seed` is the original's window network, one epoch of 19,283 windows; `train-1x200` and
 //! `train-2x400` language models on chunks of 100 calls, 32 streams side by side: on all processors. `one-`
 //! follows one stream a call at a time, `many-` 64 streams in step, `windows-seed` scores windows of 19 calls
-//! that share nothing: on one. `-reduced` does so with weights of 16 bits.
+//! that share nothing: on one. `-reduced` does so with weights of 16 bits, and `-avx2` with AVX2 where the
+//! machine has something faster too.
 
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use idiolect_nn::{
-    Architecture, Corpus, Dropout, Form, IGNORE, Init, Optimiser, Rng, Schedule, Scorer, State,
-    TrainConfig, Trainer, Weights,
+    Architecture, Corpus, Dropout, Form, IGNORE, Init, Instructions, Optimiser, Rng, Schedule,
+    Scorer, State, TrainConfig, Trainer, Weights,
 };
 
 /// Calls that the original counts on, calls of its windows without the one to be predicted, and windows
@@ -212,7 +213,7 @@ fn operations(kind: &str, shape: &str) -> f64 {
 
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
-    const ALL: [&str; 17] = [
+    const ALL: [&str; 21] = [
         "train-seed",
         "train-1x200",
         "train-2x400",
@@ -230,6 +231,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "many-1x200-reduced",
         "many-2x400-reduced",
         "windows-seed-reduced",
+        "one-1x200-avx2",
+        "many-1x200-avx2",
+        "one-1x200-reduced-avx2",
+        "many-1x200-reduced-avx2",
     ];
     // Cargo adds a flag of its own.
     let asked: Vec<String> = std::env::args()
@@ -247,14 +252,22 @@ fn main() -> Result<(), Box<dyn Error>> {
             .next()
             .zip(parts.next())
             .ok_or("a name has two parts")?;
-        let form = match parts.next() {
-            Some(_) => Form::Reduced,
-            None => Form::Full,
-        };
         let (units, seconds) = if kind == "train" {
             train(shape)?
         } else {
-            let scorer = Scorer::in_form(&Weights::init(&network(shape), 1)?, form);
+            let form = match parts.next() {
+                Some("reduced") => Form::Reduced,
+                _ => Form::Full,
+            };
+            let weights = Weights::init(&network(shape), 1)?;
+            let scorer = if name.ends_with("-avx2") {
+                Scorer::with_instructions(&weights, form, Instructions::Avx2)
+            } else {
+                Some(Scorer::in_form(&weights, form))
+            };
+            let Some(scorer) = scorer else {
+                continue;
+            };
             match kind {
                 "one" => one(&scorer),
                 "many" => many(&scorer),

@@ -57,6 +57,20 @@ pub(crate) trait Vector: Copy {
     fn sqrt(self, a: Self::F) -> Self::F;
     /// a * b + c, rounded once or twice.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `x * from + sums` for each row.
+    #[inline(always)]
+    fn add_multiples<const MR: usize>(
+        self,
+        x: [Self::F; MR],
+        from: &Self::Lanes,
+        mut sums: [Self::F; MR],
+    ) -> [Self::F; MR] {
+        let from = self.load(from);
+        for (x, sum) in x.into_iter().zip(&mut sums) {
+            *sum = self.mul_add(x, from, *sum);
+        }
+        sums
+    }
     /// The greater; `b` where either is NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// The smaller; `b` where either is NaN.

@@ -37,9 +37,14 @@ pub(crate) fn accumulate<S: Simd, const MR: usize, const NP: usize, const NV: us
             for j in 0..NV {
                 // SAFETY: k < depth and j < NV, and every panel has at least depth * NV vectors, as
                 // asserted above.
-                let weight = v.load(unsafe { vectors.get_unchecked(k * NV + j) });
-                for (x, own) in x.into_iter().zip(&mut own) {
-                    own[p][j] = v.mul_add(x, weight, own[p][j]);
+                let weights = unsafe { vectors.get_unchecked(k * NV + j) };
+                let mut column = [v.splat(0.0); MR];
+                for (column, own) in column.iter_mut().zip(&own) {
+                    *column = own[p][j];
+                }
+                column = v.add_multiples(x, weights, column);
+                for (own, column) in own.iter_mut().zip(column) {
+                    own[p][j] = column;
                 }
             }
         }

@@ -69,6 +69,24 @@ impl<V: Vector<Lanes = [f32; LANES]>> Vector for Twice<V> {
         ]
     }
 
+    /// One half after the other: with both loaded at once, three rows of four vectors do not fit the 16
+    /// registers of AVX2.
+    #[inline(always)]
+    fn add_multiples<const MR: usize>(
+        self,
+        x: [Self::F; MR],
+        from: &[f32; WIDE],
+        mut sums: [Self::F; MR],
+    ) -> [Self::F; MR] {
+        for (half, from) in Self::halves(from).into_iter().enumerate() {
+            let from = self.0.load(from);
+            for (x, sum) in x.iter().zip(&mut sums) {
+                sum[half] = self.0.mul_add(x[half], from, sum[half]);
+            }
+        }
+        sums
+    }
+
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
         [self.0.max(a[0], b[0]), self.0.max(a[1], b[1])]
