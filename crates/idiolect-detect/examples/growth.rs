@@ -1,6 +1,6 @@
 //! What scoring costs as its input grows: time and memory for 1, 10 and 100 times the calls, the streams that
 //! are live and the vocabulary, with a language model of one layer of 64 on one processor. Prints a table.
-//! A stream's bytes are its network's state (h, c and room for one more h) and its signals.
+//! A stream's bytes are its network's state (h and c) and its signals.
 //!
 //! `cargo run --release -p idiolect-detect --example growth`
 

@@ -62,7 +62,7 @@ pub enum Form {
     #[default]
     Full,
     /// 16-bit integers, with a factor for each unit's gate and each token: half the memory, which makes
-    /// one stream up to twice as fast, and many in step up to one and a half times. ln p differs by some 1e-4.
+    /// one stream, or many in step, up to twice as fast. ln p differs by some 1e-4.
     Reduced,
 }
 

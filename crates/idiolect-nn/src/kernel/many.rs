@@ -216,6 +216,8 @@ impl<S: Simd, R: RowMut> Cells<S> for RowCells<'_, R> {
 /// Streams whose sums over the vocabulary are kept at a time: whole tiles of eight, three or two.
 const CHUNK: usize = 24;
 const _: () = assert!(AT_ONCE.is_multiple_of(CHUNK));
+// A row of a panel is two wide vectors.
+const _: () = assert!(BLOCK == 2 * WIDE && OUTPUT_PANEL == 2 * WIDE);
 
 /// ln p of a token of each stream, without writing the distributions. See [`Total`].
 #[derive(Debug)]
@@ -266,7 +268,7 @@ impl<P: Panels, R: Row> Kernel for LogProbMany<'_, P, R> {
                     tiles(s, rows.len(), P::rows::<S>(), &mut Outputs { found, index });
                 }
             }
-            for (total, to) in found.totals.into_iter().zip(found.to) {
+            for (total, to) in found.totals.iter().zip(found.to) {
                 *to = total.log_prob(s, *to);
             }
         }
