@@ -54,35 +54,49 @@ pub(crate) trait Cells<S: Simd> {
     fn keep(&mut self, s: S, n: usize, out: Activated<S::F>);
 }
 
-/// Turns the sums of blocks, 32 gates each, into their cells, two blocks at a time.
+/// Turns the sums of blocks, 32 gates each, into their cells: two blocks at a time, where there may be two.
 #[inline(always)]
 pub(crate) fn finish<S: Simd>(s: S, sums: &[[Wide<S>; 2]], cells: &mut impl Cells<S>) {
-    let (pairs, last) = sums.as_chunks::<2>();
-    for (pair, [a, b]) in pairs.iter().enumerate() {
-        let n = 2 * pair;
-        let ([i, f], [g, o]) = (s.deal(a[0], b[0]), s.deal(a[1], b[1]));
-        let before = s.join(cells.before(s, n), cells.before(s, n + 1));
-        let out = activate(s.wide(), [i, f, g, o], before);
-        let mut gates = [[s.splat(0.0); GATES]; 2];
-        for (gate, value) in out.gates.into_iter().enumerate() {
-            [gates[0][gate], gates[1][gate]] = s.halves(value);
-        }
-        let (c, tanh_c, h) = (s.halves(out.c), s.halves(out.tanh_c), s.halves(out.h));
-        for (half, gates) in gates.into_iter().enumerate() {
-            let out = Activated {
-                gates,
-                c: c[half],
-                tanh_c: tanh_c[half],
-                h: h[half],
-            };
-            cells.keep(s, n + half, out);
+    let mut n = 0;
+    if S::ROWS > 1 {
+        for [a, b] in sums.as_chunks::<2>().0 {
+            finish_two(s, a, b, n, cells);
+            n += 2;
         }
     }
-    if let [a] = last {
-        let n = sums.len() - 1;
+    for a in &sums[n..] {
         let ([i, f], [g, o]) = (s.halves(a[0]), s.halves(a[1]));
         let out = activate(s, [i, f, g, o], cells.before(s, n));
         cells.keep(s, n, out);
+        n += 1;
+    }
+}
+
+/// The same for the n-th block and the next.
+#[inline(always)]
+fn finish_two<S: Simd>(
+    s: S,
+    a: &[Wide<S>; 2],
+    b: &[Wide<S>; 2],
+    n: usize,
+    cells: &mut impl Cells<S>,
+) {
+    let ([i, f], [g, o]) = (s.deal(a[0], b[0]), s.deal(a[1], b[1]));
+    let before = s.join(cells.before(s, n), cells.before(s, n + 1));
+    let out = activate(s.wide(), [i, f, g, o], before);
+    let mut gates = [[s.splat(0.0); GATES]; 2];
+    for (gate, value) in out.gates.into_iter().enumerate() {
+        [gates[0][gate], gates[1][gate]] = s.halves(value);
+    }
+    let (c, tanh_c, h) = (s.halves(out.c), s.halves(out.tanh_c), s.halves(out.h));
+    for (half, gates) in gates.into_iter().enumerate() {
+        let out = Activated {
+            gates,
+            c: c[half],
+            tanh_c: tanh_c[half],
+            h: h[half],
+        };
+        cells.keep(s, n + half, out);
     }
 }
 
@@ -122,7 +136,7 @@ impl Kernel for Forward<'_> {
         let mut step = self;
         for (block, panel) in panels.enumerate() {
             let step = &mut step;
-            tiles(s, rows, S::ROWS, &mut ForwardBlock { step, block, panel });
+            tiles(s, rows, &mut ForwardBlock { step, block, panel });
         }
     }
 }
@@ -135,6 +149,8 @@ struct ForwardBlock<'a, 'b> {
 }
 
 impl<S: Simd> Tiled<S> for ForwardBlock<'_, '_> {
+    const MOST: usize = S::ROWS;
+
     #[inline(always)]
     fn tile<const MR: usize>(&mut self, s: S, row: usize) {
         let (step, v) = (&*self.step, s.wide());
@@ -292,7 +308,7 @@ impl Kernel for BackwardRecurrent<'_> {
                     column,
                     panels,
                 };
-                tiles(s, rows, S::ROWS, &mut columns);
+                tiles(s, rows, &mut columns);
             } else {
                 let panels = [panels];
                 let mut columns = BackwardColumns {
@@ -300,7 +316,7 @@ impl Kernel for BackwardRecurrent<'_> {
                     column,
                     panels,
                 };
-                tiles(s, rows, S::ROWS, &mut columns);
+                tiles(s, rows, &mut columns);
             }
         }
     }
@@ -315,6 +331,8 @@ struct BackwardColumns<'a, 'b, const NP: usize> {
 }
 
 impl<S: Simd, const NP: usize> Tiled<S> for BackwardColumns<'_, '_, NP> {
+    const MOST: usize = S::ROWS;
+
     #[inline(always)]
     fn tile<const MR: usize>(&mut self, s: S, row: usize) {
         let step = &mut *self.step;

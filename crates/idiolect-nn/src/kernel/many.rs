@@ -120,7 +120,7 @@ impl<P: Panels, R: RowMut> Kernel for StepMany<'_, P, R> {
             }
             for block in 0..blocks {
                 let group = &mut group;
-                tiles(s, count, P::rows::<S>(), &mut Block { group, block });
+                tiles(s, count, &mut Block { group, block });
             }
         }
     }
@@ -173,6 +173,11 @@ impl<S: Simd, P: Panels, R: RowMut> Abreast<S> for Group<'_, P, R> {
     }
 }
 
+/// Rows that go through a panel side by side.
+const fn most<S: Simd, P: Panels>() -> usize {
+    if P::PAIRS { S::PAIR_ROWS } else { S::ROWS }
+}
+
 /// One block of them.
 struct Block<'a, 'b, P, R> {
     group: &'a mut Group<'b, P, R>,
@@ -180,6 +185,8 @@ struct Block<'a, 'b, P, R> {
 }
 
 impl<S: Simd, P: Panels, R: RowMut> Tiled<S> for Block<'_, '_, P, R> {
+    const MOST: usize = most::<S, P>();
+
     #[inline(always)]
     fn tile<const MR: usize>(&mut self, s: S, row: usize) {
         self.group.step::<S, MR, 1>(s, row, self.block);
@@ -265,7 +272,7 @@ impl<P: Panels, R: Row> Kernel for LogProbMany<'_, P, R> {
             } else {
                 for index in 0..count {
                     let found = &mut found;
-                    tiles(s, rows.len(), P::rows::<S>(), &mut Outputs { found, index });
+                    tiles(s, rows.len(), &mut Outputs { found, index });
                 }
             }
             for (total, to) in found.totals.iter().zip(found.to) {
@@ -328,6 +335,8 @@ struct Outputs<'a, 'b, S: Simd, P> {
 }
 
 impl<S: Simd, P: Panels> Tiled<S> for Outputs<'_, '_, S, P> {
+    const MOST: usize = most::<S, P>();
+
     #[inline(always)]
     fn tile<const MR: usize>(&mut self, s: S, row: usize) {
         self.found.take::<MR, 1>(s, row, self.index);

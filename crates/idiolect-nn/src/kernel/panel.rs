@@ -54,14 +54,17 @@ pub(crate) fn accumulate<S: Simd, const MR: usize, const NP: usize, const NV: us
 
 /// Work on rows that can be done for MR of them side by side, from one on.
 pub(crate) trait Tiled<S> {
+    /// Most rows side by side: 8, 3, 2 or 1. What a machine does not take is not even compiled.
+    const MOST: usize;
+
     fn tile<const MR: usize>(&mut self, s: S, row: usize);
 }
 
-/// Does some rows' work, at most so many side by side: 8, 3 or 2.
+/// Does some rows' work.
 #[inline(always)]
-pub(crate) fn tiles<S: Simd>(s: S, rows: usize, most: usize, work: &mut impl Tiled<S>) {
+pub(crate) fn tiles<S: Simd, T: Tiled<S>>(s: S, rows: usize, work: &mut T) {
     let mut row = 0;
-    if most == 8 {
+    if T::MOST == 8 {
         while row + 8 <= rows {
             work.tile::<8>(s, row);
             row += 8;
@@ -71,18 +74,21 @@ pub(crate) fn tiles<S: Simd>(s: S, rows: usize, most: usize, work: &mut impl Til
             row += 4;
         }
     }
-    if most == 3 {
+    if T::MOST == 3 {
         while row + 3 <= rows {
             work.tile::<3>(s, row);
             row += 3;
         }
     }
-    while row + 2 <= rows {
-        work.tile::<2>(s, row);
-        row += 2;
+    if T::MOST >= 2 {
+        while row + 2 <= rows {
+            work.tile::<2>(s, row);
+            row += 2;
+        }
     }
-    if row < rows {
+    while row < rows {
         work.tile::<1>(s, row);
+        row += 1;
     }
 }
 
@@ -104,10 +110,10 @@ pub(crate) fn abreast<S: Simd>(s: S, count: usize, work: &mut impl Abreast<S>) {
         } else if S::ABREAST >= 4 && left >= 4 {
             work.panels::<4>(s, first);
             4
-        } else if left >= 3 {
+        } else if S::ABREAST >= 3 && left >= 3 {
             work.panels::<3>(s, first);
             3
-        } else if left == 2 {
+        } else if S::ABREAST >= 2 && left >= 2 {
             work.panels::<2>(s, first);
             2
         } else {
@@ -119,8 +125,8 @@ pub(crate) fn abreast<S: Simd>(s: S, count: usize, work: &mut impl Abreast<S>) {
 
 /// A matrix in panels of 32 columns, in one form or another.
 pub(crate) trait Panels {
-    /// Rows that go through a panel side by side.
-    fn rows<S: Simd>() -> usize;
+    /// Whether they hold pairs of 16-bit integers.
+    const PAIRS: bool;
 
     /// How many numbers a row of so many takes where it waits to be multiplied.
     fn staged(len: usize) -> usize;
@@ -143,10 +149,7 @@ pub(crate) trait Panels {
 pub(crate) struct Full<'a>(pub(crate) &'a [f32]);
 
 impl Panels for Full<'_> {
-    #[inline(always)]
-    fn rows<S: Simd>() -> usize {
-        S::ROWS
-    }
+    const PAIRS: bool = false;
 
     #[inline(always)]
     fn staged(len: usize) -> usize {

@@ -104,9 +104,10 @@ impl Vector for Plain {
 
 impl Simd for Plain {
     type Wide = Twice<Plain>;
-    const ROWS: usize = 3;
-    const ABREAST: usize = 3;
-    const PAIR_ROWS: usize = 2;
+    // More rows take more registers than SSE2 has.
+    const ROWS: usize = 1;
+    const ABREAST: usize = 1;
+    const PAIR_ROWS: usize = 1;
 
     #[inline(always)]
     fn wide(self) -> Self::Wide {

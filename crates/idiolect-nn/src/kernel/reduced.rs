@@ -113,10 +113,7 @@ fn products<S: Simd, const MR: usize, const NP: usize>(
 }
 
 impl Panels for Reduced {
-    #[inline(always)]
-    fn rows<S: Simd>() -> usize {
-        S::PAIR_ROWS
-    }
+    const PAIRS: bool = true;
 
     #[inline(always)]
     fn staged(len: usize) -> usize {
