@@ -1,6 +1,7 @@
-//! What tables of calls tell of ADFA-LD, and what they cost: each learned from all 833 training traces, each
+//! What tables of calls and hidden Markov models tell of ADFA-LD, and what they cost: each learned from all 833 training traces, each
 //! trace of the validation and the attack part scored by the mean over its calls (for windows, the share of them
-//! that was never seen), on one processor. Prints a table. Times are the best of three.
+//! that was never seen), on one processor; hidden Markov models learn on all of them. Prints a table. Times are
+//! the best of three, but for learning a hidden Markov model.
 //!
 //! `cargo run --release -p idiolect-eval --example tables ADFA-LD.zip`
 
@@ -9,6 +10,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use idiolect_detect::hmm::{BaumWelch, HmmConfig, HmmModel, HmmSequence};
 use idiolect_detect::tables::{Escape, Smoothing, TableConfig, TableModel};
 use idiolect_detect::{Detector, DetectorState, Run, Token, Vocabulary, detection};
 use idiolect_trace::read::{Part, ReadOptions, Sink, Source, read_path};
@@ -99,13 +101,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         traces.into_iter().map(tokens).collect()
     });
-    let learned: usize = training.iter().map(Vec::len).sum();
-    let scored: usize = validation.iter().chain(&attack).map(Vec::len).sum();
+    let traces = Traces {
+        learned: training.iter().map(Vec::len).sum(),
+        scored: validation.iter().chain(&attack).map(Vec::len).sum(),
+        validation,
+        attack,
+    };
     println!(
-        "{} training traces of {learned} calls, {} validation and {} attack traces of {scored} calls, {} calls known\n",
+        "{} training traces of {} calls, {} validation and {} attack traces of {} calls, {} calls known\n",
         training.len(),
-        validation.len(),
-        attack.len(),
+        traces.learned,
+        traces.validation.len(),
+        traces.attack.len(),
+        traces.scored,
         vocabulary.calls().count()
     );
     println!(
@@ -133,31 +141,100 @@ fn main() -> Result<(), Box<dyn Error>> {
     for config in configs {
         let (model, learning): (TableModel, f64) = best(|| {
             let start = Instant::now();
-            let sequences = training.iter().map(|calls| {
-                let start = Vocabulary::start(StartKind::Exec);
-                std::iter::once(start).chain(calls.iter().copied())
-            });
-            let model = config.count(vocabulary.len(), sequences)?;
+            let model = config.count(vocabulary.len(), behind_start(&training))?;
             Ok((model, start.elapsed().as_secs_f64()))
         })?;
-        let detector = model.detector();
+        let row = Row {
+            name: format!("{config:?}"),
+            entries: model.entries(),
+            bytes: model.bytes(),
+            learning,
+        };
+        row.print(model.detector(), &traces)?;
+    }
+    for states in [20, 40, 60] {
+        let start = Instant::now();
+        let sequences: Vec<HmmSequence> = behind_start(&training)
+            .flat_map(HmmSequence::of_stream)
+            .collect();
+        let config = HmmConfig {
+            states,
+            iterations: 50,
+            tolerance: 1e-4,
+            seed: 1,
+        };
+        let mut trained = BaumWelch::begin(&config, vocabulary.calls().count(), &sequences)?;
+        let (mut last, mut iterations) = (f64::INFINITY, 0);
+        while iterations < config.iterations {
+            let surprise = trained.iterate(&sequences, 0).surprise;
+            iterations += 1;
+            if last - surprise < config.tolerance {
+                break;
+            }
+            last = surprise;
+        }
+        let model = HmmModel::new(trained.parameters(), 0.5 / (traces.learned as f64 + 1.0))?;
+        let parameters = model.parameters();
+        let numbers = states * (states + parameters.calls + 4);
+        let row = Row {
+            name: format!("HMM of {states} states, {iterations} iterations to {last:.3} nats"),
+            entries: numbers as u64,
+            bytes: 4 * numbers,
+            learning: start.elapsed().as_secs_f64(),
+        };
+        row.print(&model, &traces)?;
+    }
+    Ok(())
+}
+
+/// Traces behind their start.
+fn behind_start(traces: &[Vec<Token>]) -> impl Iterator<Item = impl Iterator<Item = Token> + '_> {
+    traces.iter().map(|calls| {
+        let start = Vocabulary::start(StartKind::Exec);
+        std::iter::once(start).chain(calls.iter().copied())
+    })
+}
+
+/// What is scored.
+struct Traces {
+    validation: Vec<Vec<Token>>,
+    attack: Vec<Vec<Token>>,
+    /// Calls that were learned from.
+    learned: usize,
+    /// Calls that are scored.
+    scored: usize,
+}
+
+/// What is known of a model before it scores.
+struct Row {
+    name: String,
+    entries: u64,
+    bytes: usize,
+    /// Seconds.
+    learning: f64,
+}
+
+impl Row {
+    #[allow(clippy::print_stdout)]
+    fn print(&self, detector: &dyn Detector, traces: &Traces) -> Result<(), Box<dyn Error>> {
         let ((normal, odd), seconds) = best(|| {
-            let (normal, of_normal) = score(detector, &validation);
-            let (odd, of_odd) = score(detector, &attack);
+            let (normal, of_normal) = score(detector, &traces.validation);
+            let (odd, of_odd) = score(detector, &traces.attack);
             Ok(((normal, odd), of_normal + of_odd))
         })?;
         let told = detection(&normal, &odd).ok_or("there are no traces")?;
         println!(
-            "| {config:?} | {:.4} | {:.3} / {:.3} | {:.3} | {} | {:.1} | {:.1} | {:.1} |",
+            "| {} | {:.4} | {:.3} / {:.3} | {:.3} | {} | {:.1} | {:.2} | {:.1} |",
+            self.name,
             told.auc,
             told.detected_at_1_percent,
             told.detected_at_5_percent,
             told.false_alarms_at_90_percent,
-            model.entries(),
-            model.bytes() as f64 / learned as f64,
-            learned as f64 / learning / 1e6,
-            scored as f64 / seconds / 1e6,
+            self.entries,
+            self.bytes as f64 / traces.learned as f64,
+            traces.learned as f64 / self.learning / 1e6,
+            traces.scored as f64 / seconds / 1e6,
         );
+        Ok(())
     }
-    Ok(())
 }

@@ -186,8 +186,8 @@ fn described(model: &Model) -> String {
                 ),
                 TableConfig::Stide { .. } => format!("STIDE, {entries} windows of {order} calls"),
                 TableConfig::TStide { rare, .. } => format!(
-                    "t-STIDE, {entries} windows of {order} calls, rare below {} of all",
-                    ui::percent(rare)
+                    "t-STIDE, {entries} windows of {order} calls, rare below {} % of all",
+                    rare * 100.0
                 ),
                 TableConfig::Frequency { .. } => {
                     format!("frequencies of {entries} windows of {order} calls")
