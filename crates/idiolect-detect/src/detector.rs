@@ -71,7 +71,7 @@ impl Measure {
             Measure::UnseenWindows => "unseen windows",
             Measure::RareWindows => "rare or unseen windows",
             Measure::Rarity => "nats of rarity",
-            Measure::UnseenPairs => "of its pairs unseen",
+            Measure::UnseenPairs => "shares of pairs unseen",
         }
     }
 

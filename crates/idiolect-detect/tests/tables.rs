@@ -15,6 +15,7 @@ use idiolect_detect::{
 use idiolect_trace::StartKind;
 use proptest::prelude::*;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use common::{config, fitted, normal};
@@ -311,5 +312,37 @@ proptest! {
         }
         judge.score(&state);
         prop_assert!(profile.to_bytes().is_ok());
+    }
+}
+
+/// Golden profiles of format 3, and the score of [`GOLDEN_CALLS`] when they were made, in each one's own unit.
+const GOLDEN: [(&str, usize, f32); 4] = [
+    ("golden-3-ngram.idio", 1, 1.8333),
+    ("golden-3-stide.idio", 3, 0.8333333),
+    ("golden-3-lookahead.idio", 6, 0.375),
+    ("golden-3-hmm.idio", 7, 3.1039786),
+];
+const GOLDEN_CALLS: [&str; 9] = [
+    "brk", "mmap", "close", "openat", "socket", "read", "read", "close", "dup2",
+];
+
+/// They stay loadable, and say what they said when they were made.
+#[test]
+fn the_golden_profiles_of_format_3() {
+    for (name, which, value) in GOLDEN {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data")
+            .join(name);
+        if std::env::var_os("IDIOLECT_MAKE_GOLDEN").is_some() {
+            std::fs::write(&path, &PROFILES[which]).unwrap();
+        }
+        let golden = Profile::from_bytes(&std::fs::read(&path).unwrap()).unwrap();
+        let judge = Judge::new(&golden, None, None).unwrap();
+        let mut state = judge.begin(StartKind::Exec);
+        for call in GOLDEN_CALLS {
+            judge.call(&mut state, golden.vocabulary.token(call));
+        }
+        let score = judge.score(&state).score.unwrap();
+        assert!((score - value).abs() < 1e-4, "{name}: {score}");
     }
 }

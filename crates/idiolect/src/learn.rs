@@ -272,10 +272,14 @@ pub(crate) fn summary(learned: &Learned) -> String {
         }
     };
     let mut text = format!(
-        "learned {} in {}: {train} {units} to learn from, {tune} to stop by, {calibrate} to set the threshold by\n\
+        "learned {} in {}: {train} {units} to learn from, {tune} to {} by, {calibrate} to set the threshold by\n\
          held out: {}; {}{} in the vocabulary\n",
         ui::plural(from.calls, "call"),
         ui::span(Duration::from_secs_f64(learned.seconds)),
+        match from.epochs {
+            [0, _] => "measure",
+            _ => "stop",
+        },
         held_out(profile),
         match from.epochs {
             [0, _] => String::new(),

@@ -3,8 +3,8 @@
 use super::grams::{Grams, Short, TableError};
 use crate::Vocabulary;
 
-/// Most successors of all contexts together: 10 bytes each.
-const MAX_EDGES: usize = 1 << 27;
+/// Most successors of all contexts together. They take 10 to 14 bytes each, and 16 more while they are linked.
+const MAX_EDGES: usize = 1 << 26;
 
 /// The contexts of a table of n-grams, the empty one and those of every shorter order included, as the states
 /// of an automaton. A stream's state is the longest context that ends where the stream is.

@@ -30,6 +30,9 @@ pub enum TableError {
         /// Most entries.
         limit: usize,
     },
+    /// Counts are of 32 bits.
+    #[error("there are more than 4,294,967,295 calls to count")]
+    TooManyCalls,
     /// There was no call to count.
     #[error("there is no call to learn from")]
     Empty,
@@ -74,7 +77,8 @@ impl Grams {
     /// need not be in memory together.
     ///
     /// # Errors
-    /// [`TableError::Order`], and [`TableError::Empty`] where there is no call in them.
+    /// [`TableError::Order`]; [`TableError::Empty`] where there is no call in them, and
+    /// [`TableError::TooManyCalls`] where there are more than fit.
     pub fn count<S: IntoIterator<Item = Token>>(
         order: usize,
         sequences: impl IntoIterator<Item = S>,
@@ -94,6 +98,15 @@ impl Grams {
         counted = counted.merged(Grams::of_portion(order, &waiting));
         if counted.parts.calls.is_empty() {
             return Err(TableError::Empty);
+        }
+        let total: u64 = counted
+            .parts
+            .counts
+            .iter()
+            .map(|&count| u64::from(count))
+            .sum();
+        if u32::try_from(total).is_err() {
+            return Err(TableError::TooManyCalls);
         }
         Ok(counted)
     }

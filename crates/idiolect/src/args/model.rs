@@ -29,6 +29,7 @@ const LOOKAHEAD: usize = 9;
 /// Hidden states: about as many as there are calls that a program makes (Warrender et al. 1999).
 const STATES: usize = 40;
 const ITERATIONS: usize = 50;
+const MOST_ITERATIONS: usize = 100_000;
 /// The least that an iteration must bring, in nats a call.
 const TOLERANCE: f64 = 1e-4;
 
@@ -79,7 +80,7 @@ pub(crate) fn model(text: &str) -> Result<ModelName, String> {
         }),
         "hmm" => ModelName::Hmm(HmmConfig {
             states: settings.number("states", STATES, 1, HmmModel::MAX_STATES)?,
-            iterations: settings.take("iterations", ITERATIONS)?,
+            iterations: settings.number("iterations", ITERATIONS, 1, MOST_ITERATIONS)?,
             tolerance: settings.take("tolerance", TOLERANCE)?,
             seed: 0,
         }),

@@ -294,7 +294,12 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
         } else {
             expected.join(", ")
         };
-        text += &format!("       expected  {expected}\n");
+        // Pairs say what would fit, not how likely it is.
+        let label = match measure {
+            Measure::UnseenPairs => "would fit",
+            _ => "expected ",
+        };
+        text += &format!("       {label} {expected}\n");
     }
     text
 }

@@ -41,7 +41,7 @@ fn as_text(profile: &Profile) -> String {
             Model::Table(TableModel::Ngram(_) | TableModel::Ppm(_)) => {
                 line(
                     "unknown calls",
-                    "have what is left to calls never seen".to_owned(),
+                    "get what the counts leave to calls never seen".to_owned(),
                 );
             }
             Model::Table(_) => line("unknown calls", "never fit".to_owned()),
