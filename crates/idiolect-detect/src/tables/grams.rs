@@ -36,6 +36,12 @@ pub enum TableError {
     /// There was no call to count.
     #[error("there is no call to learn from")]
     Empty,
+    /// Every stream is shorter than a window.
+    #[error("no stream is as long as a window of {len} calls: take a shorter one")]
+    NoWindow {
+        /// Calls in a window.
+        len: usize,
+    },
     /// What a file holds is no table.
     #[error("{0}")]
     Malformed(&'static str),
