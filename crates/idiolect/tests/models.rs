@@ -8,7 +8,7 @@ use common::{Workplace, fail, normal_calls, odd_calls, run, strace_text, succeed
 
 #[test]
 fn each_model_tells_odd_from_normal_and_says_what_it_measures() {
-    let place = Workplace::new(300);
+    let place = Workplace::new(150);
     let odd = place.write("odd.strace", strace_text(&odd_calls(5_000)));
     std::fs::create_dir(place.at("later")).unwrap();
     for seed in 1_000..1_040 {
@@ -76,7 +76,7 @@ fn each_model_tells_odd_from_normal_and_says_what_it_measures() {
         assert_eq!(ran.code, 3, "{model}: {ran:?}");
         let scored = succeed(&["score", &profile, &later, "--json"]).out;
         let alarms = scored.matches("\"anomalous\"").count();
-        assert!(alarms <= 5, "{model}: {alarms} of 40");
+        assert!(alarms <= 10, "{model}: {alarms} of 40");
         let is_language_model = unit == "nats a call";
         let explained = succeed(&["explain", &profile, &odd]).out;
         assert!(explained.contains(unit), "{model}: {explained}");
