@@ -1,11 +1,13 @@
 //! Hidden Markov models of calls.
 
 mod baum_welch;
+mod sequence;
 
 use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
-pub use baum_welch::{BaumWelch, HmmSequence, Iteration};
+pub use baum_welch::{BaumWelch, Iteration};
+pub use sequence::HmmSequence;
 
 use crate::detector::FOREIGN_STATE;
 use crate::known::KnownShare;

@@ -5,18 +5,19 @@ mod grams;
 mod lookahead;
 mod model;
 mod ngram;
+mod parts;
 #[cfg(test)]
 mod plain;
 mod ppm;
 mod smoothing;
 mod window_set;
 
-pub(crate) use grams::Parts;
 pub use grams::{Grams, MAX_ORDER, TableError};
 pub use lookahead::LookaheadPairs;
 pub(crate) use lookahead::PairParts;
 pub use model::{TableConfig, TableModel};
 pub use ngram::NgramModel;
+pub(crate) use parts::Parts;
 pub use ppm::{Escape, PpmModel};
 pub use smoothing::Smoothing;
 pub use window_set::{WindowRule, WindowSet};
