@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use idiolect_detect::split::Policy;
 use idiolect_detect::{
-    Augmentation, FitConfig, Judge, Network, Profile, SignalKind, Stream, StreamState, Streams, fit,
+    Augmentation, FitConfig, Judge, ModelConfig, Network, NetworkConfig, Profile, SignalKind,
+    Stream, StreamState, Streams, fit,
 };
 use idiolect_nn::{Init, Rng, TrainConfig};
 use idiolect_trace::StartKind;
@@ -33,17 +34,19 @@ fn profile(names: usize) -> Result<Profile, Box<dyn Error>> {
         });
     }
     let config = FitConfig {
-        network: Network {
-            embedding: Some(64),
-            hidden: vec![64],
-            init: Init::Usual,
-        },
-        windows: None,
-        train: TrainConfig {
-            epochs: 1,
-            ..TrainConfig::default()
-        },
-        augmentation: Augmentation::DEFAULT,
+        model: ModelConfig::Network(Box::new(NetworkConfig {
+            network: Network {
+                embedding: Some(64),
+                hidden: vec![64],
+                init: Init::Usual,
+            },
+            windows: None,
+            train: TrainConfig {
+                epochs: 1,
+                ..TrainConfig::default()
+            },
+            augmentation: Augmentation::DEFAULT,
+        })),
         policy: Policy::Content,
         signal: SignalKind::Mean,
         rate: None,

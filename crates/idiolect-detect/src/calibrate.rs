@@ -2,6 +2,7 @@
 
 use idiolect_trace::StartKind;
 
+use crate::score::{Counting, Heard};
 use crate::split::Piece;
 use crate::{
     Detector, DetectorState, Run, SignalSettings, Signals, Streams, Symbol, Token, Tracker, Unit,
@@ -35,15 +36,18 @@ pub(crate) fn score_units(
     let mut scores = Vec::new();
     for (piece, surprises) in pieces.iter().zip(surprises) {
         let start = streams.get(piece.stream).start;
-        let symbols = &streams.get(piece.stream).symbols[piece.range.clone()];
-        let surprises = &surprises[piece.range.start..];
+        let whole = &streams.get(piece.stream).symbols[..piece.range.end];
+        let counted = which_count(detector, whole, tokens);
+        let symbols = &whole[piece.range.start..];
         let len = unit_len(unit, symbols.len());
-        for (calls, surprises) in symbols.chunks(len).zip(surprises.chunks(len)) {
+        for (place, calls) in symbols.chunks(len).enumerate() {
+            let from = piece.range.start + place * len;
             let mut tracker = Tracker::default();
-            for (&symbol, &surprise) in calls.iter().zip(surprises) {
-                match tokens[symbol as usize] {
-                    Vocabulary::GAP => tracker.gap(),
-                    _ => tracker.observe(surprise, settings),
+            for place in from..from + calls.len() {
+                if tokens[whole[place] as usize] == Vocabulary::GAP {
+                    tracker.gap();
+                } else if counted[place] {
+                    tracker.observe(surprises[place], settings);
                 }
             }
             scores.extend(tracker.signals(settings).map(|signals| UnitScore {
@@ -54,6 +58,19 @@ pub(crate) fn score_units(
         }
     }
     scores
+}
+
+/// Which of these symbols, from a stream's start, are calls that count as they do when the stream is judged.
+fn which_count(detector: &dyn Detector, symbols: &[Symbol], tokens: &[Token]) -> Vec<bool> {
+    let mut counting = Counting::of(detector);
+    let counts = symbols.iter().map(|&symbol| {
+        if tokens[symbol as usize] == Vocabulary::GAP {
+            counting.gap();
+            return false;
+        }
+        counting.call() == Heard::Counts
+    });
+    counts.collect()
 }
 
 /// Streams that are followed at a time, so that memory for their states is bounded.
@@ -85,14 +102,14 @@ fn hear(
     streams.chunks(AT_A_TIME).flat_map(some).collect()
 }
 
-/// The surprise of each call of these pieces, each begun as training begins it.
+/// Each call that counts of these pieces, and its surprise, each begun as training begins it.
 pub(crate) fn surprises(
     detector: &dyn Detector,
     streams: &Streams,
     pieces: &[Piece],
     tokens: &[Token],
     threads: usize,
-) -> Vec<f32> {
+) -> Vec<(Token, f32)> {
     let heard = pieces.iter().map(|piece| {
         let stream = streams.get(piece.stream);
         let start = match piece.range.start {
@@ -104,11 +121,14 @@ pub(crate) fn surprises(
     let heard: Vec<_> = heard.collect();
     let surprises = hear(detector, &heard, tokens, threads);
     let pairs = heard.iter().zip(&surprises);
-    pairs
-        .flat_map(|((_, symbols), surprises)| symbols.iter().zip(surprises))
-        .filter(|&(&symbol, _)| tokens[symbol as usize] != Vocabulary::GAP)
-        .map(|(_, &surprise)| surprise)
-        .collect()
+    let mut all = Vec::new();
+    for ((_, symbols), surprises) in pairs {
+        let counted = which_count(detector, symbols, tokens);
+        let said = symbols.iter().zip(surprises).zip(counted);
+        let counted = said.filter(|(_, counts)| *counts);
+        all.extend(counted.map(|((&symbol, &said), _)| (tokens[symbol as usize], said)));
+    }
+    all
 }
 
 /// How many units there are in these pieces.

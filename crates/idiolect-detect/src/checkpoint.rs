@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::FitConfig;
 use crate::fit::FitError;
+use crate::profile::container::Tensor;
 use crate::profile::{Problem, ProfileError, container};
 
 /// Everything that an interrupted fit needs to go on, and to come to the result that it would have had.
@@ -78,13 +79,15 @@ impl Checkpoint {
             let (json, tensors) = container::unpack(bytes, METADATA_KEY)?;
             let header: Header =
                 serde_json::from_str(&json).map_err(|error| Problem::Header(error.to_string()))?;
-            let tensors = tensors
-                .into_iter()
-                .map(|(name, (shape, values))| (name, shape, values));
+            let mut floats = Vec::new();
+            for (name, tensor) in tensors {
+                let (shape, values) = tensor.into_floats(&name)?;
+                floats.push((name, shape, values));
+            }
             Ok(Checkpoint {
                 trainer: idiolect_nn::Checkpoint {
                     metadata: header.trainer,
-                    tensors: tensors.collect(),
+                    tensors: floats,
                 },
                 run: header.run,
             })
@@ -110,8 +113,8 @@ impl Checkpoint {
             let json =
                 serde_json::to_string(&header).map_err(|e| Problem::Header(e.to_string()))?;
             let tensors = self.trainer.tensors.iter();
-            let tensors = tensors
-                .map(|(name, shape, values)| (name.clone(), shape.as_slice(), values.as_slice()));
+            let tensors =
+                tensors.map(|(name, shape, values)| (name.clone(), Tensor::floats(shape, values)));
             container::pack(METADATA_KEY, json, tensors)
         };
         pack()

@@ -55,6 +55,11 @@ impl<'a> PieceCorpus<'a> {
         }
     }
 
+    /// The tokens of each piece, as they are.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = impl Iterator<Item = Token> + '_> + '_ {
+        self.pieces.iter().map(|piece| self.tokens_of(piece))
+    }
+
     /// The tokens of a piece, behind that of its start: a piece out of the middle starts as a recorder
     /// that attaches does.
     fn tokens_of(&self, piece: &Piece) -> impl Iterator<Item = Token> + '_ {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use idiolect_trace::StartKind;
+use serde::{Deserialize, Serialize};
 
 use crate::Token;
 
@@ -18,8 +19,19 @@ pub trait Detector: Debug + Send + Sync {
     /// The state of a stream that begins like this.
     fn begin(&self, start: StartKind) -> DetectorState;
 
-    /// Takes the next call. Returns its surprise, -ln p(call | what came before), in nats: finite and not
-    /// negative.
+    /// What it says of each call.
+    fn measure(&self) -> Measure {
+        Measure::Surprise
+    }
+
+    /// Calls at the beginning of a stream, and after a gap, of which it says nothing: what it returns for them
+    /// has no meaning.
+    fn silent(&self) -> usize {
+        0
+    }
+
+    /// Takes the next call. Returns how odd it is by the [`Measure`]: its surprise, -ln p(call | what came
+    /// before), in nats, where that is the measure. It is finite and not negative.
     fn observe(&self, state: &mut DetectorState, token: Token) -> f32;
 
     /// Takes the next calls of many streams: several times as fast as [`observe`](Detector::observe), with
@@ -30,8 +42,63 @@ pub trait Detector: Debug + Send + Sync {
     /// Calls are missing here.
     fn gap(&self, state: &mut DetectorState);
 
-    /// Writes the probability of each token of the vocabulary to be the next one.
+    /// Writes the probability of each token of the vocabulary to be the next one. Where the measure is not
+    /// the surprise, how well it would fit, from 0 for not at all to 1.
     fn predict(&self, state: &DetectorState, probabilities: &mut Vec<f32>);
+}
+
+/// What a detector says of each call, and in which unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Its surprise, -ln p, in nats.
+    Surprise,
+    /// 1 where the window of calls that ends with it was never seen, 0 otherwise.
+    UnseenWindows,
+    /// The same of windows that were rare or never seen.
+    RareWindows,
+    /// How rare the window is that ends with it, in nats.
+    Rarity,
+    /// The share of its pairs with the calls before it that were never seen.
+    UnseenPairs,
+}
+
+impl Measure {
+    /// The unit of what is said of a call: "0.3 nats".
+    pub fn unit(self) -> &'static str {
+        match self {
+            Measure::Surprise => "nats",
+            Measure::UnseenWindows => "unseen windows",
+            Measure::RareWindows => "rare or unseen windows",
+            Measure::Rarity => "nats of rarity",
+            Measure::UnseenPairs => "shares of pairs unseen",
+        }
+    }
+
+    /// The unit of its mean over calls.
+    pub fn unit_of_mean(self) -> &'static str {
+        match self {
+            Measure::Surprise => "nats a call",
+            Measure::UnseenWindows => "share of windows unseen",
+            Measure::RareWindows => "share of windows rare or unseen",
+            Measure::Rarity => "nats of rarity a window",
+            Measure::UnseenPairs => "share of pairs unseen",
+        }
+    }
+
+    /// What it is called, as along the stream.
+    pub fn name(self) -> &'static str {
+        match self {
+            Measure::Surprise => "surprise",
+            Measure::UnseenWindows | Measure::RareWindows | Measure::UnseenPairs => "mismatch",
+            Measure::Rarity => "rarity",
+        }
+    }
+
+    /// Whether it comes from a probability of each call.
+    pub fn is_surprise(self) -> bool {
+        self == Measure::Surprise
+    }
 }
 
 /// The next calls of one stream.
@@ -41,7 +108,7 @@ pub struct Run<'a> {
     pub state: &'a mut DetectorState,
     /// Its calls; [`Vocabulary::GAP`](crate::Vocabulary::GAP) where some are missing.
     pub tokens: &'a [Token],
-    /// Filled with the surprise of each, in nats; anything for a gap.
+    /// Filled with the surprise of each, or what the detector's measure is; anything for a gap.
     pub surprises: Vec<f32>,
 }
 
@@ -62,8 +129,12 @@ impl<'a> Run<'a> {
 pub enum DetectorState {
     /// Of an LSTM language model: h and c of each layer.
     Lstm(idiolect_nn::State),
-    /// Of a model of windows: the last tokens.
+    /// Of a model of windows, or of pairs: the last tokens.
     Window(Vec<Token>),
+    /// Of a table of n-grams: the number of the context.
+    Context(u32),
+    /// Of a hidden Markov model: the probability of each state given the calls so far.
+    Hidden(Vec<f32>),
 }
 
 /// How many threads are meant; 0 is all processors.
@@ -80,13 +151,15 @@ pub(crate) const FOREIGN_STATE: &str = "the state of another detector";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hmm::{BaumWelch, HmmConfig, HmmModel, HmmSequence};
+    use crate::tables::{Escape, Smoothing, TableConfig, TableModel};
     use crate::{LstmModel, Vocabulary, WindowModel};
     use idiolect_nn::{Architecture, Weights};
     use proptest::prelude::*;
 
     const VOCAB: usize = Vocabulary::FIRST_CALL as usize + 5;
 
-    fn detectors() -> [Box<dyn Detector>; 2] {
+    fn detectors() -> Vec<Box<dyn Detector>> {
         let weights = |embedding| {
             let architecture = Architecture {
                 vocab: VOCAB,
@@ -95,10 +168,61 @@ mod tests {
             };
             Weights::init(&architecture, 5).unwrap()
         };
-        [
+        let sequences = || {
+            [
+                vec![1, 5, 6, 7, 4, 6, 6, 5, 8],
+                vec![2, 5, 6, 5, 6, 7, 7, 8, 9],
+            ]
+        };
+        let hmm = HmmConfig {
+            states: 3,
+            iterations: 0,
+            tolerance: 0.0,
+            seed: 1,
+        };
+        let rows: Vec<_> = sequences()
+            .into_iter()
+            .flat_map(HmmSequence::of_stream)
+            .collect();
+        let mut trained = BaumWelch::begin(&hmm, 5, &rows).unwrap();
+        trained.iterate(&rows, 1);
+        let mut all: Vec<Box<dyn Detector>> = vec![
             Box::new(LstmModel::new(weights(Some(8)), 0.01)),
             Box::new(WindowModel::new(weights(None), 0.01, 4)),
-        ]
+            Box::new(HmmModel::new(trained.parameters(), 0.1).unwrap()),
+        ];
+        let (witten_bell, kneser_ney) = (Smoothing::WittenBell, Smoothing::KneserNey);
+        let tables = [
+            TableConfig::Ngram {
+                order: 4,
+                smoothing: witten_bell,
+            },
+            TableConfig::Ngram {
+                order: 4,
+                smoothing: kneser_ney,
+            },
+            TableConfig::Ppm {
+                order: 4,
+                escape: Escape::C,
+            },
+            TableConfig::Ppm {
+                order: 4,
+                escape: Escape::D,
+            },
+            TableConfig::Stide { len: 3 },
+            TableConfig::TStide { len: 3, rare: 0.1 },
+            TableConfig::Frequency { len: 3 },
+            TableConfig::Lookahead { len: 4 },
+        ];
+        for table in tables {
+            all.push(match table.count(VOCAB, sequences()).unwrap() {
+                TableModel::Ngram(model) => Box::new(model),
+                TableModel::Ppm(model) => Box::new(model),
+                TableModel::Windows(model) => Box::new(model),
+                TableModel::Lookahead(model) => Box::new(model),
+            });
+        }
+        all
     }
 
     /// Calls, gaps and calls never seen.
@@ -111,6 +235,38 @@ mod tests {
     }
 
     proptest! {
+        /// What is said of a call is what was predicted of it, and predictions sum to 1, but for what a softmax
+        /// leaves to tokens that are no calls.
+        #[test]
+        fn surprises_are_of_a_distribution(tokens in prop::collection::vec(token(), 1..40)) {
+            for detector in detectors() {
+                let mut state = detector.begin(StartKind::Exec);
+                let mut predicted = Vec::new();
+                for &token in &tokens {
+                    detector.predict(&state, &mut predicted);
+                    prop_assert_eq!(predicted.len(), VOCAB);
+                    prop_assert!(predicted.iter().all(|p| (0.0..=1.0 + 1e-6).contains(p)));
+                    if token == Vocabulary::GAP {
+                        detector.gap(&mut state);
+                        continue;
+                    }
+                    let said = detector.observe(&mut state, token);
+                    prop_assert!(said.is_finite() && said >= 0.0, "{} of {token}", said);
+                    if !detector.measure().is_surprise() {
+                        continue;
+                    }
+                    let sum: f32 = predicted.iter().sum();
+                    let least = match detector.kind() {
+                        "lstm" | "window" => 0.0,
+                        _ => 1.0 - 1e-4,
+                    };
+                    prop_assert!((least..1.0 + 1e-4).contains(&sum), "{}: {sum}", detector.kind());
+                    let p = predicted[token as usize];
+                    prop_assert!(((-said).exp() - p).abs() < 1e-4 * p.max(1e-3), "{said} {p}");
+                }
+            }
+        }
+
         #[test]
         fn runs_are_as_one_call_after_another(
             streams in prop::collection::vec(prop::collection::vec(token(), 0..40), 0..90),

@@ -16,15 +16,17 @@ pub struct Surprising {
     pub time_ns: Option<u64>,
     /// Its name.
     pub call: String,
-    /// Its surprise, in nats.
+    /// Its surprise in nats, or what else the model's measure is.
     pub surprise: f32,
-    /// Its probability, as the model saw it.
-    pub probability: f64,
+    /// Its probability, as the model saw it; none of a model whose measure is not the surprise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
     /// Whether no training stream made it.
     pub unknown: bool,
     /// The calls before it, the last one last.
     pub before: Vec<String>,
-    /// The likeliest calls in its place, with their probabilities.
+    /// The likeliest calls in its place, with their probabilities; where the measure is not the surprise,
+    /// those that would fit, and how well.
     pub expected: Vec<(String, f64)>,
 }
 
@@ -35,7 +37,7 @@ pub struct Explanation {
     pub score: StreamScore,
     /// Its most surprising calls, the most surprising first.
     pub surprising: Vec<Surprising>,
-    /// The largest surprise in each of a number of equal stretches, in nats.
+    /// The largest surprise in each of a number of equal stretches, in nats, or what else the measure is.
     pub curve: Vec<f32>,
     /// Calls in a stretch of the curve.
     pub calls_per_stretch: u64,
@@ -94,17 +96,19 @@ impl<'j, 'p> Explainer<'j, 'p> {
     pub fn call(&self, track: &mut Track, name: &str, time_ns: Option<u64>) {
         let vocabulary = &self.judge.profile().vocabulary;
         let token = vocabulary.token(name);
+        let is_surprise = self.judge.measure().is_surprise();
         let expecting = self.judge.detector_state(&track.state).clone();
         let surprise = self.judge.call(&mut track.state, token);
         track.draw(surprise);
         let least = track.surprising.last().map_or(0.0, |least| least.surprise);
-        if track.surprising.len() < self.keep || surprise > least {
+        let is_odd = surprise > 0.0;
+        if is_odd && (track.surprising.len() < self.keep || surprise > least) {
             let found = Surprising {
                 position: track.state.calls(),
                 time_ns,
                 call: name.to_owned(),
                 surprise,
-                probability: f64::from(-surprise).exp(),
+                probability: is_surprise.then(|| f64::from(-surprise).exp()),
                 unknown: token == Vocabulary::UNKNOWN,
                 before: track.before.iter().cloned().collect(),
                 expected: self.expected(&expecting),
@@ -142,6 +146,7 @@ impl<'j, 'p> Explainer<'j, 'p> {
             (Vocabulary::FIRST_CALL..probabilities.len() as Token).collect();
         tokens.sort_by(|&a, &b| probabilities[b as usize].total_cmp(&probabilities[a as usize]));
         tokens.truncate(EXPECTED);
+        tokens.retain(|&token| probabilities[token as usize] > 0.0);
         let named = tokens.into_iter().map(|token| {
             let probability = f64::from(probabilities[token as usize]);
             (profile.vocabulary.name(token).to_owned(), probability)

@@ -1,43 +1,36 @@
 //! From streams to a profile.
 
+mod assemble;
 mod error;
 mod event;
+mod hmm;
+mod model;
+mod network;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use idiolect_nn::{
-    Architecture, Corpus, EpochEnd, EpochReport, Init, Objective, TrainConfig, Trainer, Weights,
-    mean_loss,
-};
-use idiolect_trace::StartKind;
+use idiolect_nn::{EpochReport, Trainer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use error::FitError;
 pub use event::{FitEvent, Unsaved};
+pub use model::ModelConfig;
+pub use network::{Network, NetworkConfig};
 
 use crate::calibrate::{self, UnitScore};
 use crate::checkpoint::Checkpoint;
 use crate::corpus::{self, Augmentation, PieceCorpus};
-use crate::profile::{Decision, Model, Profile, Provenance, TokenScheme};
-use crate::split::{self, Piece, Policy, Split, TooLittle};
-use crate::{
-    Calibration, LstmModel, SignalKind, SignalSettings, Streams, Unit, Vocabulary, WindowCorpus,
-    WindowModel, Windows,
-};
+use crate::profile::{Model, Profile};
+use crate::split::{self, Piece, Policy, Split};
+use crate::{Calibration, SignalKind, SignalSettings, Streams, Unit, Vocabulary};
 
 /// How to fit a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitConfig {
-    /// The network.
-    pub network: Network,
-    /// The windows that it reads; without them it reads whole streams.
-    pub windows: Option<Windows>,
-    /// How the network is trained.
-    pub train: TrainConfig,
-    /// How the data are made less perfect; windows stay as they are.
-    pub augmentation: Augmentation,
+    /// The model.
+    pub model: ModelConfig,
     /// How the data are split.
     pub policy: Policy,
     /// The signal that is the score.
@@ -46,17 +39,6 @@ pub struct FitConfig {
     pub rate: Option<f64>,
     /// Folds to calibrate on all streams by, instead of on a part held out.
     pub cross_fit: Option<usize>,
-}
-
-/// An LSTM network before training, for whatever vocabulary the data have.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Network {
-    /// Width of the embedding; without one the input is one-hot.
-    pub embedding: Option<usize>,
-    /// Width of each LSTM layer.
-    pub hidden: Vec<usize>,
-    /// How the first weights are drawn.
-    pub init: Init,
 }
 
 /// The false alarm rate that is aimed at where none is asked for.
@@ -113,8 +95,9 @@ struct Fitted {
     model: Model,
     signals: SignalSettings,
     epochs: Vec<EpochReport>,
-    /// Mean surprise on the tune part, unknown calls left out, in nats.
-    tune_surprise: f64,
+    /// Mean surprise on the tune part, unknown calls left out, in nats a call, or mean of what else the
+    /// model's measure is.
+    held_out: f64,
 }
 
 impl Fitted {
@@ -130,11 +113,8 @@ impl Fitter<'_> {
         resume: Option<Checkpoint>,
         observer: &mut Observer<'_>,
     ) -> Result<FitOutcome, FitError> {
-        let mut split = split::split(
-            self.streams,
-            self.config.policy,
-            self.config.windows.as_ref(),
-        )?;
+        let windows = self.config.model.windows();
+        let mut split = split::split(self.streams, self.config.policy, windows)?;
         let folds = match (self.config.cross_fit, split.unit) {
             (Some(folds), Unit::Stream) => split::folds(self.streams, folds),
             (Some(_), Unit::Block(_)) => return Err(FitError::TooFewToCrossFit),
@@ -147,6 +127,9 @@ impl Fitter<'_> {
         self.check_rate(&split, &folds)?;
 
         let trainer = match resume {
+            Some(_) if !matches!(self.config.model, ModelConfig::Network(_)) => {
+                return Err(FitError::OtherRun("its model is a network".to_owned()));
+            }
             Some(checkpoint) => {
                 let trainer = checkpoint.of_run(self.config, &self.data_hash)?;
                 Some(Trainer::from_checkpoint(trainer, self.threads)?)
@@ -207,136 +190,55 @@ impl Fitter<'_> {
         if vocabulary.len() > Vocabulary::MAX_TOKENS {
             return Err(FitError::TooManyCalls(vocabulary.len()));
         }
-        let architecture = Architecture {
-            vocab: vocabulary.len(),
-            embedding: self.config.network.embedding,
-            hidden: self.config.network.hidden.clone(),
-        };
         if fold.is_none() {
             let event = FitEvent::Split {
                 units: [&split.train, &split.tune, &split.calibrate]
                     .map(|part| calibrate::units(part, split.unit)),
                 unit: split.unit,
                 vocabulary: vocabulary.len(),
-                weights: architecture.weight_count(),
+                weights: self.config.model.weight_count(vocabulary.len()),
             };
             self.event(event, observer)?;
         }
-        let mut trainer = match resumed {
-            Some(trainer) if trainer.weights().architecture() == &architecture => trainer,
-            Some(_) => {
-                return Err(FitError::OtherRun(
-                    "its network has another shape".to_owned(),
-                ));
-            }
-            None => {
-                let (init, seed) = (self.config.network.init, self.config.train.seed);
-                let weights = Weights::init_with(&architecture, init, seed)?;
-                Trainer::new(&weights, self.config.train.clone(), self.threads).map_err(
-                    |source| FitError::Train {
-                        source,
-                        checkpoint: None,
-                    },
-                )?
-            }
-        };
-        let train = self.corpus(&split.train, &vocabulary, true);
-        let tune = self.corpus(&split.tune, &vocabulary, false);
-
-        while trainer.finished().is_none() {
-            let result = trainer.epoch(&*train, Some(&*tune), &mut |progress| {
-                observer(FitEvent::Progress { fold, progress })
-            });
-            // In a fold the profile's own model is done, and it is what a checkpoint would hold.
-            let unsaved = || {
-                (fold.is_none() && trainer.epochs_done() > 0).then(|| Unsaved {
-                    trainer: &trainer,
-                    config: self.config,
-                    data_hash: &self.data_hash,
+        let unknown = self.share_of_unknown(split, &vocabulary);
+        match &self.config.model {
+            ModelConfig::Network(config) => {
+                let trained =
+                    self.train_network(config, split, &vocabulary, resumed, fold, observer)?;
+                let model = config.model(trained.weights, unknown);
+                Ok(Fitted {
+                    epochs: trained.epochs,
+                    held_out: trained.held_out,
+                    ..self.tuned(split, vocabulary, model)
                 })
-            };
-            let checkpoint = || unsaved().map(|unsaved| Box::new(unsaved.checkpoint()));
-            let stopped = match result {
-                Ok(EpochEnd::Done(report)) => {
-                    let event = FitEvent::Epoch {
-                        fold,
-                        report: &report,
-                        checkpoint: unsaved(),
-                    };
-                    observer(event).is_break()
-                }
-                Ok(EpochEnd::Stopped) => true,
-                Err(source) => {
-                    return Err(FitError::Train {
-                        source,
-                        checkpoint: checkpoint(),
-                    });
-                }
-            };
-            if stopped {
-                return Err(FitError::Interrupted {
-                    checkpoint: checkpoint(),
-                });
+            }
+            ModelConfig::Hmm(config) => {
+                let parts = self.corpus_of(&split.train, &vocabulary, Augmentation::NONE);
+                let model =
+                    self.train_hmm(config, &parts, vocabulary.len(), unknown, fold, observer)?;
+                Ok(self.tuned(split, vocabulary, Model::Hmm(model)))
+            }
+            ModelConfig::Table(config) => {
+                let corpus = self.corpus_of(&split.train, &vocabulary, Augmentation::NONE);
+                let model = config.count(vocabulary.len(), corpus.sequences())?;
+                Ok(self.tuned(split, vocabulary, Model::Table(model)))
             }
         }
-        let epochs = trainer.history().to_vec();
-        let weights = trainer.best_weights();
-        let kept = epochs.iter().rev().find(|report| report.best);
-        let tune_surprise = match (self.config.train.objective, kept.and_then(|kept| kept.tune)) {
-            (Objective::CrossEntropy, Some(tune)) => tune.mean_loss,
-            // Another loss is no surprise.
-            _ => {
-                mean_loss(&weights, &*tune, self.config.train.seed, self.threads)
-                    .map_err(|source| FitError::Train {
-                        source,
-                        checkpoint: None,
-                    })?
-                    .mean_loss
-            }
-        };
-        Ok(Fitted {
-            epochs,
-            tune_surprise,
-            ..self.tuned(split, vocabulary, weights)
-        })
     }
 
-    /// These pieces as sequences, to learn from or to measure on.
-    fn corpus<'c>(
+    /// These pieces as sequences behind their starts.
+    fn corpus_of<'c>(
         &'c self,
         pieces: &'c [Piece],
         vocabulary: &Vocabulary,
-        learn: bool,
-    ) -> Box<dyn Corpus + 'c> {
-        match &self.config.windows {
-            None if learn => {
-                let augmentation = self.config.augmentation;
-                Box::new(PieceCorpus::new(
-                    self.streams,
-                    pieces,
-                    vocabulary,
-                    augmentation,
-                ))
-            }
-            None => {
-                let none = Augmentation::NONE;
-                Box::new(PieceCorpus::new(self.streams, pieces, vocabulary, none))
-            }
-            Some(windows) => {
-                let tokens = corpus::tokens(self.streams, vocabulary);
-                let corpus = WindowCorpus::of_pieces(windows, self.streams, pieces, &tokens);
-                if learn && windows.drop_in {
-                    Box::new(corpus.drop_in(self.config.train.seed))
-                } else {
-                    Box::new(corpus)
-                }
-            }
-        }
+        augmentation: Augmentation,
+    ) -> PieceCorpus<'c> {
+        PieceCorpus::new(self.streams, pieces, vocabulary, augmentation)
     }
 
-    /// Learns from the tune part how probable unknown calls are and how signals spread.
-    fn tuned(&self, split: &Split, vocabulary: Vocabulary, weights: Weights) -> Fitted {
-        let tokens = corpus::tokens(self.streams, &vocabulary);
+    /// How probable a call is that training never saw, by the tune part.
+    fn share_of_unknown(&self, split: &Split, vocabulary: &Vocabulary) -> f64 {
+        let tokens = corpus::tokens(self.streams, vocabulary);
         let (mut unknown, mut calls) = (0.5, 1.0);
         for piece in &split.tune {
             for &symbol in &self.streams.get(piece.stream).symbols[piece.range.clone()] {
@@ -347,26 +249,26 @@ impl Fitter<'_> {
             }
         }
         // Krichevsky and Trofimov's estimate: half a call more than was seen, so that never is not zero.
-        let unknown = unknown / calls;
-        let model = match &self.config.windows {
-            None => Model::Lstm(LstmModel::new(weights, unknown)),
-            Some(windows) => Model::Window(WindowModel::new(weights, unknown, windows.inputs)),
-        };
+        unknown / calls
+    }
 
-        let usual = calibrate::surprises(
-            model.detector(),
-            self.streams,
-            &split.tune,
-            &tokens,
-            self.threads,
-        );
-        let (mean, deviation) = mean_and_deviation(&usual);
+    /// Learns from the tune part how signals spread.
+    fn tuned(&self, split: &Split, vocabulary: Vocabulary, model: Model) -> Fitted {
+        let tokens = corpus::tokens(self.streams, &vocabulary);
+        let detector = model.detector();
+        let usual =
+            calibrate::surprises(detector, self.streams, &split.tune, &tokens, self.threads);
+        let known = usual
+            .iter()
+            .filter(|(token, _)| *token != Vocabulary::UNKNOWN);
+        let (held_out, _) = mean_and_deviation(known.map(|&(_, said)| said));
+        let (mean, deviation) = mean_and_deviation(usual.iter().map(|&(_, said)| said));
         let mut fitted = Fitted {
             vocabulary,
             model,
             signals: SignalSettings::new(mean, deviation),
             epochs: Vec::new(),
-            tune_surprise: 0.0,
+            held_out: f64::from(held_out),
         };
         let normal: Vec<_> = self
             .score(&fitted, &split.tune, split.unit)
@@ -390,137 +292,6 @@ impl Fitter<'_> {
         )
     }
 
-    fn assemble(
-        &self,
-        split: &Split,
-        folds: usize,
-        fitted: Fitted,
-        scores: &[UnitScore],
-    ) -> Result<FitOutcome, FitError> {
-        let starts = StartKind::ALL.into_iter().map(Some).chain([None]);
-        let mut calibrations = Vec::new();
-        for start in starts {
-            let units: Vec<&UnitScore> = scores
-                .iter()
-                .filter(|unit| start.is_none_or(|start| unit.start == start))
-                .collect();
-            if units.is_empty() {
-                continue;
-            }
-            let hashes: Vec<[u8; 32]> = units.iter().map(|unit| unit.hash).collect();
-            let distinct = self.distinct(&hashes);
-            for signal in SignalKind::ALL {
-                let scores = units.iter().map(|unit| unit.signals.get(signal)).collect();
-                calibrations.push(Calibration::new(
-                    0, signal, start, split.unit, distinct, scores,
-                ));
-            }
-        }
-        let Some(lowest) = calibrations.last().map(Calibration::lowest_rate) else {
-            return Err(FitError::TooLittle(TooLittle {
-                streams: self.streams.len(),
-                distinct: self.streams.len(),
-                calls: self.streams.calls(),
-            }));
-        };
-        let aimed = self.config.rate.unwrap_or(DEFAULT_RATE);
-        let rate = if self.config.rate.is_none() {
-            aimed.max(lowest)
-        } else {
-            aimed
-        };
-        let raised_rate = (rate > aimed).then_some(rate);
-        let kept = fitted.best_epoch();
-        let calibrate_units = if folds > 0 {
-            scores.len()
-        } else {
-            calibrate::units(&split.calibrate, split.unit)
-        };
-        let provenance = Provenance {
-            data_hash: self.data_hash.clone(),
-            streams: self.streams.len(),
-            distinct_streams: self
-                .streams
-                .content_hashes()
-                .iter()
-                .collect::<HashSet<_>>()
-                .len(),
-            calls: self.streams.calls(),
-            abis: self.streams.abis.clone(),
-            split: [
-                calibrate::units(&split.train, split.unit),
-                calibrate::units(&split.tune, split.unit),
-                calibrate_units,
-            ],
-            calibrated_by: match (folds, split.unit, self.config.policy) {
-                (0, Unit::Stream, Policy::Content | Policy::Time) => {
-                    "streams held out by a hash of their content".to_owned()
-                }
-                (0, Unit::Stream, Policy::InTurn) => {
-                    "runs of one command held out in turn, copies included".to_owned()
-                }
-                (0, Unit::Stream, Policy::InOrder { .. }) => {
-                    "streams after those that trained and tuned, in the order read".to_owned()
-                }
-                (0, Unit::Block(len), _) => format!(
-                    "blocks of {len} calls from the end of each stream, since there are too few streams; \
-                     neighbouring blocks are not independent"
-                ),
-                (folds, ..) => format!(
-                    "cross-fitting in {folds} folds: each stream scored by a model that was trained without it"
-                ),
-            },
-            seed: self.config.train.seed,
-            epochs: [
-                fitted.epochs.len(),
-                kept.map_or(0, |report| report.epoch + 1),
-            ],
-            tune_surprise: fitted.tune_surprise,
-            seen_in_streams: self.seen_in_streams(&split.train),
-            history: fitted.epochs.clone(),
-            ..Provenance::default()
-        };
-        Ok(FitOutcome {
-            profile: Profile {
-                token_scheme: TokenScheme::Name,
-                vocabulary: fitted.vocabulary,
-                models: vec![fitted.model],
-                signals: fitted.signals,
-                decision: Decision {
-                    signal: self.config.signal,
-                    rate,
-                },
-                calibrations,
-                programs: self.programs(),
-                provenance,
-            },
-            epochs: fitted.epochs,
-            raised_rate,
-        })
-    }
-
-    fn programs(&self) -> BTreeSet<String> {
-        let programs = self
-            .streams
-            .iter()
-            .filter_map(|stream| stream.executable.clone());
-        programs.collect()
-    }
-
-    fn seen_in_streams(&self, train: &[Piece]) -> BTreeMap<String, usize> {
-        let mut seen = vec![0; self.streams.names().len()];
-        for piece in train {
-            let symbols = &self.streams.get(piece.stream).symbols[piece.range.clone()];
-            for symbol in symbols.iter().collect::<HashSet<_>>() {
-                seen[*symbol as usize] += 1;
-            }
-        }
-        (1..seen.len())
-            .filter(|&symbol| seen[symbol] > 0)
-            .map(|symbol| (self.streams.name(symbol as u32).to_owned(), seen[symbol]))
-            .collect()
-    }
-
     fn event(&self, event: FitEvent<'_>, observer: &mut Observer<'_>) -> Result<(), FitError> {
         match observer(event) {
             ControlFlow::Continue(()) => Ok(()),
@@ -529,10 +300,10 @@ impl Fitter<'_> {
     }
 }
 
-fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-    let squares = values.iter().map(|&v| (f64::from(v) - mean).powi(2));
+fn mean_and_deviation(values: impl Iterator<Item = f32> + Clone) -> (f32, f32) {
+    let n = values.clone().count().max(1) as f64;
+    let mean = values.clone().map(f64::from).sum::<f64>() / n;
+    let squares = values.map(|v| (f64::from(v) - mean).powi(2));
     let deviation = (squares.sum::<f64>() / n).sqrt();
     (mean as f32, deviation as f32)
 }

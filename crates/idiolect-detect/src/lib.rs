@@ -17,6 +17,7 @@ mod corpus;
 mod detector;
 mod explain;
 mod fit;
+pub mod hmm;
 mod known;
 mod lstm;
 mod metrics;
@@ -28,6 +29,7 @@ mod score;
 mod signal;
 pub mod split;
 mod streams;
+pub mod tables;
 pub mod transitions;
 mod vocabulary;
 mod window;
@@ -36,9 +38,12 @@ mod window_model;
 pub use calibration::{Calibration, Interval, RateError, Unit};
 pub use checkpoint::Checkpoint;
 pub use corpus::{Augmentation, Export, export};
-pub use detector::{Detector, DetectorState, Run};
+pub use detector::{Detector, DetectorState, Measure, Run};
 pub use explain::{Explainer, Explanation, Surprising, Track};
-pub use fit::{DEFAULT_RATE, FitConfig, FitError, FitEvent, FitOutcome, Network, Unsaved, fit};
+pub use fit::{
+    DEFAULT_RATE, FitConfig, FitError, FitEvent, FitOutcome, ModelConfig, Network, NetworkConfig,
+    Unsaved, fit,
+};
 pub use lstm::LstmModel;
 pub use metrics::{Detection, detection};
 pub use pool::{Next, Pool};

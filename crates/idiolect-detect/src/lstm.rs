@@ -148,6 +148,6 @@ impl Detector for LstmModel {
 fn of_stream(state: &mut DetectorState) -> &mut State {
     match state {
         DetectorState::Lstm(state) => state,
-        DetectorState::Window(_) => panic!("{FOREIGN_STATE}"),
+        _ => panic!("{FOREIGN_STATE}"),
     }
 }

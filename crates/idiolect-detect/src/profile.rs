@@ -2,14 +2,15 @@
 //!
 //! The file is a safetensors file. Its metadata has one key, `idiolect`, with a JSON header: format,
 //! vocabulary, what each model is, how signals and verdicts are made, and where it all comes from.
-//! Tensors named `model.N.*` are the models' weights, and `calibration.N` the ascending scores of each
-//! calibration, all of little-endian 32-bit floats. Loading runs nothing and believes nothing: every
+//! Tensors named `model.N.*` are the models' weights or counts, and `calibration.N` the ascending scores of each
+//! calibration. Weights and scores are little-endian 32-bit floats, counts integers without sign. Loading runs nothing and believes nothing: every
 //! count, shape and value is checked.
 
 pub(crate) mod container;
 mod error;
 mod file;
 mod header;
+mod models;
 mod trust;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,8 @@ pub use container::looks_like_profile;
 pub use error::{Problem, ProfileError};
 pub use header::{Decision, Provenance, TokenScheme};
 
+use crate::hmm::HmmModel;
+use crate::tables::TableModel;
 use crate::{
     Calibration, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit, Vocabulary,
     WindowModel,
@@ -55,6 +58,10 @@ pub enum Model {
     Lstm(LstmModel),
     /// An LSTM over windows.
     Window(WindowModel),
+    /// A table that was counted.
+    Table(TableModel),
+    /// A hidden Markov model.
+    Hmm(HmmModel),
 }
 
 impl Model {
@@ -63,14 +70,17 @@ impl Model {
         match self {
             Model::Lstm(model) => model,
             Model::Window(model) => model,
+            Model::Table(model) => model.detector(),
+            Model::Hmm(model) => model,
         }
     }
 
-    /// The network in it.
-    pub fn network(&self) -> &LstmModel {
+    /// The network in it, if it is one.
+    pub fn network(&self) -> Option<&LstmModel> {
         match self {
-            Model::Lstm(model) => model,
-            Model::Window(model) => model.network(),
+            Model::Lstm(model) => Some(model),
+            Model::Window(model) => Some(model.network()),
+            Model::Table(_) | Model::Hmm(_) => None,
         }
     }
 }
@@ -90,15 +100,19 @@ impl Profile {
         self.models[0].detector()
     }
 
-    /// Holds the weights of every model in this form to score with.
+    /// Holds the weights of every network in this form to score with.
     pub fn hold_in(&mut self, form: Form) {
+        let held = |network: &LstmModel| {
+            LstmModel::in_form(network.weights().clone(), network.unknown(), form)
+        };
         for model in &mut self.models {
-            let network = model.network();
-            let network = LstmModel::in_form(network.weights().clone(), network.unknown(), form);
-            *model = match model {
-                Model::Lstm(_) => Model::Lstm(network),
-                Model::Window(windows) => Model::Window(WindowModel::of(network, windows.inputs())),
-            };
+            match model {
+                Model::Lstm(network) => *network = held(network),
+                Model::Window(windows) => {
+                    *windows = WindowModel::of(held(windows.network()), windows.inputs());
+                }
+                Model::Table(_) | Model::Hmm(_) => {}
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::Threshold;
 use crate::{
-    DetectorState, Profile, RateError, Run, SignalKind, SignalSettings, Signals, Token, Tracker,
-    Unit, Vocabulary,
+    Detector, DetectorState, Measure, Profile, RateError, Run, SignalKind, SignalSettings, Signals,
+    Token, Tracker, Unit, Vocabulary,
 };
 
 /// What the score of a stream says.
@@ -17,7 +17,8 @@ pub enum Verdict {
     Normal,
     /// It scores above the threshold.
     Anomalous,
-    /// There was nothing to judge: no call, or calls only right after a gap.
+    /// There was nothing to judge: no call, or only such that the detector says nothing of, or right after a
+    /// gap.
     Withheld,
 }
 
@@ -71,14 +72,62 @@ pub struct StreamState {
     calls: u64,
     unknown_calls: u64,
     gaps: u64,
-    /// Calls that still count for nothing, after a gap.
-    withheld: u8,
+    counting: Counting,
     blocks: Blocks,
     worst: Option<Signals>,
 }
 
 /// Calls after a gap whose surprise counts for nothing: the model has to find its place again.
 pub const WITHHELD_AFTER_GAP: u8 = 3;
+
+/// Which calls of a stream count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counting {
+    /// Calls of which the detector says nothing after a stream's start, or a gap.
+    silent: usize,
+    silent_left: usize,
+    withheld_left: u8,
+}
+
+/// What becomes of what a detector has said of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It has no meaning.
+    Silent,
+    /// It counts for nothing, after a gap.
+    Withheld,
+    /// It counts.
+    Counts,
+}
+
+impl Counting {
+    /// Of a stream that this detector follows from its start.
+    pub(crate) fn of(detector: &dyn Detector) -> Self {
+        Counting {
+            silent: detector.silent(),
+            silent_left: detector.silent(),
+            withheld_left: 0,
+        }
+    }
+
+    pub(crate) fn gap(&mut self) {
+        self.silent_left = self.silent;
+        self.withheld_left = WITHHELD_AFTER_GAP;
+    }
+
+    pub(crate) fn call(&mut self) -> Heard {
+        let is_withheld = self.withheld_left > 0;
+        self.withheld_left = self.withheld_left.saturating_sub(1);
+        if self.silent_left > 0 {
+            self.silent_left -= 1;
+            Heard::Silent
+        } else if is_withheld {
+            Heard::Withheld
+        } else {
+            Heard::Counts
+        }
+    }
+}
 
 impl StreamState {
     /// Calls taken.
@@ -134,17 +183,27 @@ impl<'p> Judge<'p> {
             calls: 0,
             unknown_calls: 0,
             gaps: 0,
-            withheld: 0,
+            counting: Counting::of(self.profile.detector()),
             blocks: Blocks::default(),
             worst: None,
         }
     }
 
-    /// Takes the next call; returns its surprise in nats.
+    /// What the profile's model says of each call.
+    pub fn measure(&self) -> Measure {
+        self.profile.detector().measure()
+    }
+
+    /// What its score is measured in.
+    pub fn unit(&self) -> &'static str {
+        self.signal.unit(self.measure())
+    }
+
+    /// Takes the next call; returns its surprise in nats, or what else the model's measure is; 0 where the
+    /// model says nothing of it.
     pub fn call(&self, state: &mut StreamState, token: Token) -> f32 {
         let surprise = self.profile.detector().observe(&mut state.detector, token);
-        self.count(state, token, surprise);
-        surprise
+        self.count(state, token, surprise)
     }
 
     /// Calls are missing here.
@@ -154,17 +213,17 @@ impl<'p> Judge<'p> {
     }
 
     /// Takes the next calls of many streams, [`Vocabulary::GAP`] where some are missing: the same as one
-    /// after another, and several times as fast. Returns the surprise of each in nats, and anything for a
-    /// gap.
+    /// after another, and several times as fast. Returns of each what [`call`](Judge::call) does, and anything
+    /// for a gap.
     pub(crate) fn follow(
         &self,
         runs: &mut [(&mut StreamState, &[Token])],
         threads: usize,
     ) -> Vec<Vec<f32>> {
-        let heard = self.hear(runs, threads);
-        for ((state, tokens), surprises) in runs.iter_mut().zip(&heard) {
-            for (&token, &surprise) in tokens.iter().zip(surprises) {
-                self.count(state, token, surprise);
+        let mut heard = self.hear(runs, threads);
+        for ((state, tokens), surprises) in runs.iter_mut().zip(&mut heard) {
+            for (&token, surprise) in tokens.iter().zip(surprises) {
+                *surprise = self.count(state, token, *surprise);
             }
         }
         heard
@@ -184,23 +243,26 @@ impl<'p> Judge<'p> {
         runs.into_iter().map(|run| run.surprises).collect()
     }
 
-    /// Counts a call that the detector has heard, or a gap.
-    fn count(&self, state: &mut StreamState, token: Token, surprise: f32) {
+    /// Counts a call that the detector has heard, or a gap. Gives what is said of it.
+    fn count(&self, state: &mut StreamState, token: Token, surprise: f32) -> f32 {
         if token == Vocabulary::GAP {
             state.gaps += 1;
-            state.withheld = WITHHELD_AFTER_GAP;
+            state.counting.gap();
             state.tracker.gap();
-            return;
+            return surprise;
         }
         state.calls += 1;
         state.unknown_calls += u64::from(token == Vocabulary::UNKNOWN);
-        if state.withheld > 0 {
-            state.withheld -= 1;
-            return;
-        }
-        state.tracker.observe(surprise, &self.profile.signals);
-        if self.unit == Unit::Block(state.tracker.calls() as usize) {
-            self.end_block(state);
+        match state.counting.call() {
+            Heard::Silent => 0.0,
+            Heard::Withheld => surprise,
+            Heard::Counts => {
+                state.tracker.observe(surprise, &self.profile.signals);
+                if self.unit == Unit::Block(state.tracker.calls() as usize) {
+                    self.end_block(state);
+                }
+                surprise
+            }
         }
     }
 

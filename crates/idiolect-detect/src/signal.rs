@@ -1,6 +1,11 @@
 //! Quantities of a stream that are made of its surprises.
+//!
+//! Where a detector says something else of each call than its surprise, the signals are made of that: see
+//! [`Measure`].
 
 use serde::{Deserialize, Serialize};
+
+use crate::Measure;
 
 /// One named quantity of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,11 +49,11 @@ impl SignalKind {
         }
     }
 
-    /// What it is measured in.
-    pub fn unit(self) -> &'static str {
+    /// What it is measured in where a detector says this of each call.
+    pub fn unit(self, of: Measure) -> &'static str {
         match self {
-            SignalKind::Mean | SignalKind::Window => "nats a call",
-            SignalKind::Quantile | SignalKind::Cusum => "nats",
+            SignalKind::Mean | SignalKind::Window => of.unit_of_mean(),
+            SignalKind::Quantile | SignalKind::Cusum => of.unit(),
             SignalKind::Combined => "spreads",
         }
     }

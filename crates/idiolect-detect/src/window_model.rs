@@ -195,6 +195,6 @@ impl Detector for WindowModel {
 fn of_window(state: &mut DetectorState) -> &mut Vec<Token> {
     match state {
         DetectorState::Window(window) => window,
-        DetectorState::Lstm(_) => panic!("{FOREIGN_STATE}"),
+        _ => panic!("{FOREIGN_STATE}"),
     }
 }

@@ -16,14 +16,14 @@ use idiolect_detect::{
 };
 use idiolect_trace::StartKind;
 
-use common::{config, fitted, normal};
+use common::{config, fitted, network, normal};
 
 #[test]
 fn one_seed_gives_one_profile_whatever_the_threads() {
     let streams = normal(120, 1);
     let bytes = |threads, seed| {
         let mut config = config();
-        config.train.seed = seed;
+        network(&mut config).train.seed = seed;
         let outcome = fit(&streams, &config, threads, None, &mut |_| {
             ControlFlow::Continue(())
         });
@@ -75,7 +75,7 @@ fn an_interrupted_fit_goes_on_to_the_same_profile() {
     assert!(resumed == whole);
 
     let mut other = config.clone();
-    other.network.embedding = Some(13);
+    network(&mut other).network.embedding = Some(13);
     for result in [resume(&normal(120, 2), &config), resume(&streams, &other)] {
         assert!(matches!(result, Err(FitError::OtherRun(_))));
     }

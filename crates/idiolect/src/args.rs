@@ -1,6 +1,7 @@
 //! The command line as typed.
 
 mod learning;
+mod model;
 
 use std::path::PathBuf;
 
@@ -10,7 +11,10 @@ use idiolect_trace::Abi;
 use idiolect_trace::assemble::Grouping;
 use idiolect_trace::read::{Format, Numbering, Part};
 
+use model::MODELS;
+
 pub(crate) use learning::{Learning, SplitName};
+pub(crate) use model::ModelName;
 
 /// Learns a language model of each program's system calls from normal runs, and says when a process
 /// stops sounding like itself.
@@ -114,14 +118,18 @@ impl Default for Reading {
 
 /// Learn a profile from traces of normal runs
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = format!("\
+{MODELS}
+
 Examples:
   idiolect train ADFA-LD.zip -o adfa.idio
+  idiolect train logs/ -o app.idio --model ngram:order=12
   strace -f -o run1.strace nginx ...; idiolect train run*.strace -o nginx.idio
   idiolect train logs/ -o app.idio --false-alarm-rate 0.5% --cross-fit 5
   idiolect train ADFA-LD/ -o seed.idio --preset seed --limit-windows 20298 --epochs 10
 
-Ctrl-C stops after saving a checkpoint, PROFILE.checkpoint; the same command with --resume goes on.")]
+Ctrl-C stops after saving a checkpoint of a network, PROFILE.checkpoint; the same command with --resume goes \
+on."))]
 pub(crate) struct Train {
     /// Files, folders, .zip, .tar.gz or .gz archives, or - for standard input
     #[arg(required = true, value_name = "PATH")]
@@ -233,7 +241,7 @@ pub(crate) struct Explain {
     pub(crate) json: bool,
 }
 
-/// Show what is in a profile: network, vocabulary, calibration, where it comes from
+/// Show what is in a profile: model, vocabulary, calibration, where it comes from
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// The profile

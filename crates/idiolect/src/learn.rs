@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, bail};
 use idiolect_detect::profile::{Model, Profile, ProfileError};
+use idiolect_detect::split::Policy;
 use idiolect_detect::{
-    Checkpoint, FitConfig, FitError, FitEvent, Interval, SignalKind, Streams, Unit, Vocabulary,
-    Windows, fit as fit_profile,
+    Checkpoint, FitConfig, FitError, FitEvent, Interval, ModelConfig, NetworkConfig, SignalKind,
+    Streams, Unit, Vocabulary, Windows, fit as fit_profile,
 };
 use idiolect_nn::{EpochReport, Phase};
 use indicatif::ProgressBar;
@@ -42,7 +43,17 @@ pub(crate) fn config(
     streams: &Streams,
     split: Option<SplitName>,
 ) -> Result<FitConfig> {
-    let mut recipe = learning.preset.recipe(streams.calls());
+    if let Some(model) = learning.model.and_then(|name| name.config(learning.seed)) {
+        if let Some(option) = learning.of_network() {
+            bail!(
+                "{option} is of networks, and --model asks for another model: leave one of them out"
+            );
+        }
+        let split = split.or(learning.split).unwrap_or(SplitName::Content);
+        return Ok(of_model(model, split.policy(None)));
+    }
+    let preset = learning.preset.unwrap_or_default();
+    let mut recipe = preset.recipe(streams.calls());
     let train = &mut recipe.train;
     train.seed = learning.seed;
     if let Some(epochs) = learning.epochs {
@@ -97,16 +108,24 @@ pub(crate) fn config(
         (Some(_), _) if learning.split.is_none() => SplitName::Order,
         _ => bail!("--limit-windows takes windows in the order of the files: add --split order"),
     };
-    Ok(FitConfig {
+    let network = NetworkConfig {
         network: recipe.network,
         windows: recipe.windows,
         train: recipe.train,
         augmentation: recipe.augmentation,
-        policy: split.policy(learning.limit_windows),
+    };
+    let policy = split.policy(learning.limit_windows);
+    Ok(of_model(ModelConfig::Network(Box::new(network)), policy))
+}
+
+fn of_model(model: ModelConfig, policy: Policy) -> FitConfig {
+    FitConfig {
+        model,
+        policy,
         signal: SignalKind::Mean,
         rate: None,
         cross_fit: None,
-    })
+    }
 }
 
 /// Fits a profile and shows how far it is. A checkpoint is saved now and then, through `save`.
@@ -161,26 +180,28 @@ struct Show {
 impl Show {
     fn event(&mut self, event: &FitEvent<'_>) {
         match event {
+            FitEvent::Iteration {
+                fold,
+                iteration,
+                of,
+            } => {
+                let bar = self.bar_of(*fold);
+                bar.set_position((iteration.number * BAR_STEPS as usize / of) as u64);
+                bar.set_message(format!(
+                    "iteration {} of {of} at most: {:.3} nats a call",
+                    iteration.number, iteration.surprise
+                ));
+            }
             FitEvent::Progress { fold, progress } => {
-                if *fold != self.fold {
-                    self.end();
-                    self.fold = *fold;
-                    self.held_out = None;
-                }
-                let bar = self.bar.get_or_insert_with(|| {
-                    let what = fold.map_or("training".to_owned(), |(n, of)| {
-                        format!("calibrating, model {n} of {of}")
-                    });
-                    ui::bar_of_shares(BAR_STEPS, &what)
-                });
+                let held_out = self.held_out;
+                let bar = self.bar_of(*fold);
                 bar.set_position((progress.fraction * BAR_STEPS as f64) as u64);
                 if progress.phase == Phase::Train {
                     let calls = progress.epoch as f64 * progress.targets_total as f64
                         + progress.targets_done as f64;
                     let rate = calls / bar.elapsed().as_secs_f64().max(1e-3);
-                    let held_out = self
-                        .held_out
-                        .map_or(String::new(), |loss| format!(", held out {loss:.3}"));
+                    let held_out =
+                        held_out.map_or(String::new(), |loss| format!(", held out {loss:.3}"));
                     bar.set_message(format!(
                         "epoch {}/{}: loss {:.3}, accuracy {:.0} %{held_out}; {} calls/s",
                         progress.epoch + 1,
@@ -196,6 +217,21 @@ impl Show {
             }
             _ => {}
         }
+    }
+
+    /// The bar of this fold's training, a new one where the last was another's.
+    fn bar_of(&mut self, fold: Option<(usize, usize)>) -> &ProgressBar {
+        if fold != self.fold {
+            self.end();
+            self.fold = fold;
+            self.held_out = None;
+        }
+        self.bar.get_or_insert_with(|| {
+            let what = fold.map_or("training".to_owned(), |(n, of)| {
+                format!("calibrating, model {n} of {of}")
+            });
+            ui::bar_of_shares(BAR_STEPS, &what)
+        })
     }
 
     fn end(&mut self) {
@@ -236,14 +272,19 @@ pub(crate) fn summary(learned: &Learned) -> String {
         }
     };
     let mut text = format!(
-        "learned {} in {}: {train} {units} to learn from, {tune} to stop by, {calibrate} to set the threshold by\n\
-         held out: {:.3} nats a call (perplexity {:.2}); kept epoch {} of {}; {} in the vocabulary\n",
+        "learned {} in {}: {train} {units} to learn from, {tune} to {} by, {calibrate} to set the threshold by\n\
+         held out: {}; {}{} in the vocabulary\n",
         ui::plural(from.calls, "call"),
         ui::span(Duration::from_secs_f64(learned.seconds)),
-        from.tune_surprise,
-        from.tune_surprise.exp(),
-        from.epochs[1],
-        from.epochs[0],
+        match from.epochs {
+            [0, _] => "measure",
+            _ => "stop",
+        },
+        held_out(profile),
+        match from.epochs {
+            [0, _] => String::new(),
+            [epochs, kept] => format!("kept epoch {kept} of {epochs}; "),
+        },
         ui::plural(
             profile.vocabulary.len() - Vocabulary::FIRST_CALL as usize,
             "call"
@@ -272,6 +313,16 @@ pub(crate) fn summary(learned: &Learned) -> String {
         );
     }
     text
+}
+
+/// How odd calls of the tune part were.
+pub(crate) fn held_out(profile: &Profile) -> String {
+    let mean = profile.provenance.tune_surprise;
+    let measure = profile.detector().measure();
+    if measure.is_surprise() {
+        return format!("{mean:.4} nats a call (perplexity {:.2})", mean.exp());
+    }
+    format!("{mean:.5} {}", measure.unit_of_mean())
 }
 
 /// How each epoch went, under the names that Keras gives it.

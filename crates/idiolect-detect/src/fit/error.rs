@@ -3,6 +3,7 @@
 use idiolect_nn::{ArchitectureError, CheckpointError, TrainError};
 
 use crate::split::TooLittle;
+use crate::tables::TableError;
 use crate::{Checkpoint, RateError, Vocabulary};
 
 /// Why no profile came of it.
@@ -32,6 +33,12 @@ pub enum FitError {
         max = Vocabulary::MAX_TOKENS
     )]
     TooManyCalls(usize),
+    /// The table cannot be counted.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The hidden Markov model is out of bounds, or its training came to nothing.
+    #[error("{0}")]
+    Hmm(&'static str),
     /// The network is out of bounds.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),

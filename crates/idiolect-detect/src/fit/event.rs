@@ -3,6 +3,7 @@
 use idiolect_nn::{EpochReport, Progress, Trainer};
 
 use super::FitConfig;
+use crate::hmm::Iteration;
 use crate::{Checkpoint, Unit};
 
 /// What happens while a profile is fitted.
@@ -17,7 +18,7 @@ pub enum FitEvent<'a> {
         unit: Unit,
         /// Tokens of the vocabulary.
         vocabulary: usize,
-        /// Numbers in the network.
+        /// Numbers that are trained; 0 of what is counted.
         weights: usize,
     },
     /// Training goes on; `fold` is (which, of how many) while cross-fitting.
@@ -26,6 +27,15 @@ pub enum FitEvent<'a> {
         fold: Option<(usize, usize)>,
         /// How far it is.
         progress: &'a Progress,
+    },
+    /// An iteration over the data is done, of a model that is trained by them (Baum and Welch's).
+    Iteration {
+        /// Which fold, from 1, of how many.
+        fold: Option<(usize, usize)>,
+        /// Which iteration it was and what it came to.
+        iteration: Iteration,
+        /// Of how many at most.
+        of: usize,
     },
     /// An epoch is done.
     Epoch {

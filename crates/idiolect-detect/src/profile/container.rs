@@ -1,5 +1,6 @@
-//! safetensors files of 32-bit floats with one JSON header: what profiles and checkpoints are kept in.
+//! safetensors files with one JSON header: what profiles and checkpoints are kept in.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
@@ -11,8 +12,126 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use super::error::Problem;
 use super::trust;
 
-/// Shape and values of a tensor.
-pub(crate) type Tensor = (Vec<usize>, Vec<f32>);
+/// A tensor, read or to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tensor<'a> {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values<'a>,
+}
+
+/// The values of a tensor, of the types that are used.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Values<'a> {
+    F32(Cow<'a, [f32]>),
+    U8(Cow<'a, [u8]>),
+    U16(Cow<'a, [u16]>),
+    U32(Cow<'a, [u32]>),
+}
+
+impl<'a> Tensor<'a> {
+    /// Floats of this shape.
+    pub(crate) fn floats(shape: &[usize], values: &'a [f32]) -> Self {
+        Tensor {
+            shape: shape.to_vec(),
+            values: Values::F32(values.into()),
+        }
+    }
+
+    /// A list of whole numbers.
+    pub(crate) fn list(values: impl Into<Values<'a>>) -> Self {
+        let values = values.into();
+        Tensor {
+            shape: vec![values.len()],
+            values,
+        }
+    }
+
+    /// Its shape and its floats.
+    pub(crate) fn into_floats(self, name: &str) -> Result<(Vec<usize>, Vec<f32>), Problem> {
+        match self.values {
+            Values::F32(values) => Ok((self.shape, values.into_owned())),
+            other => Err(other.wrong(name, Dtype::F32)),
+        }
+    }
+}
+
+/// A type of whole numbers in a tensor.
+pub(crate) trait Whole: Copy + 'static {
+    /// The values, if they are of this type.
+    fn of(values: Values<'_>, name: &str) -> Result<Vec<Self>, Problem>;
+}
+
+macro_rules! whole {
+    ($type:ty, $kind:ident) => {
+        impl<'a> From<&'a [$type]> for Values<'a> {
+            fn from(values: &'a [$type]) -> Self {
+                Values::$kind(values.into())
+            }
+        }
+
+        impl From<Vec<$type>> for Values<'_> {
+            fn from(values: Vec<$type>) -> Self {
+                Values::$kind(values.into())
+            }
+        }
+
+        impl Whole for $type {
+            fn of(values: Values<'_>, name: &str) -> Result<Vec<Self>, Problem> {
+                match values {
+                    Values::$kind(values) => Ok(values.into_owned()),
+                    other => Err(other.wrong(name, Dtype::$kind)),
+                }
+            }
+        }
+    };
+}
+
+whole!(u8, U8);
+whole!(u16, U16);
+whole!(u32, U32);
+
+impl Values<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Values::F32(values) => values.len(),
+            Values::U8(values) => values.len(),
+            Values::U16(values) => values.len(),
+            Values::U32(values) => values.len(),
+        }
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Values::F32(_) => Dtype::F32,
+            Values::U8(_) => Dtype::U8,
+            Values::U16(_) => Dtype::U16,
+            Values::U32(_) => Dtype::U32,
+        }
+    }
+
+    fn little_endian(&self) -> Vec<u8> {
+        match self {
+            Values::F32(values) => values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+            Values::U8(values) => values.to_vec(),
+            Values::U16(values) => values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+            Values::U32(values) => values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        }
+    }
+
+    fn wrong(&self, name: &str, wanted: Dtype) -> Problem {
+        let dtype = self.dtype();
+        Problem::Shape(format!("{name:?} is of type {dtype:?}, not of {wanted:?}"))
+    }
+}
 
 /// Longest header that safetensors takes, in bytes.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -43,11 +162,11 @@ pub fn looks_like_profile(path: &Path) -> bool {
     matches!(read, Some(Ok(()))) && brace == b'{' && u64::from_le_bytes(length) <= LONGEST_HEADER
 }
 
-/// The header under this key, and the tensors by name; every number is finite.
+/// The header under this key, and the tensors by name; every float is finite.
 pub(crate) fn unpack(
     bytes: &[u8],
     key: &str,
-) -> Result<(String, BTreeMap<String, Tensor>), Problem> {
+) -> Result<(String, BTreeMap<String, Tensor<'static>>), Problem> {
     if bytes.is_empty() {
         return Err(Problem::Truncated("it is empty".to_owned()));
     }
@@ -59,7 +178,7 @@ pub(crate) fn unpack(
     let file = SafeTensors::deserialize(bytes).map_err(|e| unreadable(&e, bytes))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
-        tensors.insert(name.to_owned(), floats(name, &view)?);
+        tensors.insert(name.to_owned(), read_tensor(name, &view)?);
     }
     Ok((json.clone(), tensors))
 }
@@ -68,21 +187,18 @@ pub(crate) fn unpack(
 pub(crate) fn pack<'a>(
     key: &str,
     json: String,
-    tensors: impl Iterator<Item = (String, &'a [usize], &'a [f32])>,
+    tensors: impl Iterator<Item = (String, Tensor<'a>)>,
 ) -> Result<Vec<u8>, Problem> {
-    let little_endian = |values: &[f32]| -> Vec<u8> {
-        values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect()
-    };
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
-        .map(|(name, shape, values)| (name, shape.to_vec(), little_endian(values)))
+    let tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = tensors
+        .map(|(name, tensor)| {
+            let (dtype, bytes) = (tensor.values.dtype(), tensor.values.little_endian());
+            (name, dtype, tensor.shape, bytes)
+        })
         .collect();
     let refused = |error: SafeTensorError| Problem::Header(error.to_string());
     let mut views = Vec::new();
-    for (name, shape, bytes) in &tensors {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(refused)?;
+    for (name, dtype, shape, bytes) in &tensors {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(refused)?;
         views.push((name.as_str(), view));
     }
     let metadata = HashMap::from([(key.to_owned(), json)]);
@@ -131,20 +247,32 @@ fn unreadable(error: &SafeTensorError, bytes: &[u8]) -> Problem {
     }
 }
 
-fn floats(name: &str, view: &TensorView<'_>) -> Result<Tensor, Problem> {
-    if view.dtype() != Dtype::F32 {
-        return Err(Problem::Shape(format!(
-            "{name:?} is of type {:?}, not of 32-bit floats",
-            view.dtype()
-        )));
-    }
-    let (values, _) = view.data().as_chunks::<4>();
-    let values: Vec<f32> = values
-        .iter()
-        .map(|&bytes| f32::from_le_bytes(bytes))
-        .collect();
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(Problem::NotFinite(name.to_owned()));
-    }
-    Ok((view.shape().to_vec(), values))
+fn read_tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor<'static>, Problem> {
+    let shape = view.shape().to_vec();
+    let fours = || view.data().as_chunks::<4>().0.iter();
+    let values = match view.dtype() {
+        Dtype::F32 => {
+            let values: Vec<f32> = fours().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(Problem::NotFinite(name.to_owned()));
+            }
+            Values::F32(values.into())
+        }
+        Dtype::U8 => view.data().to_vec().into(),
+        Dtype::U16 => {
+            let twos = view.data().as_chunks::<2>().0.iter();
+            let values: Vec<u16> = twos.map(|&bytes| u16::from_le_bytes(bytes)).collect();
+            values.into()
+        }
+        Dtype::U32 => {
+            let values: Vec<u32> = fours().map(|&bytes| u32::from_le_bytes(bytes)).collect();
+            values.into()
+        }
+        other => {
+            return Err(Problem::Shape(format!(
+                "{name:?} is of type {other:?}, which no tensor of a profile is"
+            )));
+        }
+    };
+    Ok(Tensor { shape, values })
 }

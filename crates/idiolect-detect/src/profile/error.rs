@@ -58,7 +58,7 @@ pub enum Problem {
     /// Its header does not say what it has to.
     #[error("the profile's header is wrong: {0}. Train it again")]
     Header(String),
-    /// A tensor is missing, has another shape or is not of 32-bit floats.
+    /// A tensor is missing, or has another shape or type.
     #[error("the profile's tensors do not fit its header: {0}. Train it again")]
     Shape(String),
     /// A number in it is none.

@@ -3,15 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use idiolect_nn::{Architecture, Weights};
-
 use super::container::{self, Tensor};
 use super::error::{Problem, ProfileError};
-use super::header::{
-    CalibrationHeader, FIRST_READER, FORMAT, Header, METADATA_KEY, ModelHeader, NetworkHeader,
-};
-use super::{Model, Profile};
-use crate::{Calibration, LstmModel, SignalKind, Unit, WindowModel, Windows};
+use super::header::{CalibrationHeader, FIRST_READER, FORMAT, Header, METADATA_KEY, ModelHeader};
+use super::{Profile, models};
+use crate::{Calibration, SignalKind, Unit};
 
 /// The largest file that is read. The paper's largest model takes 12 MB.
 const MAX_BYTES: u64 = 1 << 30;
@@ -43,28 +39,13 @@ impl Profile {
     /// # Errors
     /// [`Problem::Header`] where safetensors refuses it, which no profile that was fitted is.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Problem> {
-        let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
+        let mut tensors: Vec<(String, Tensor<'_>)> = Vec::new();
         let mut models = Vec::new();
         for (place, model) in self.models.iter().enumerate() {
-            let network = model.network();
-            let architecture = network.weights().architecture();
-            let header = NetworkHeader {
-                embedding: architecture.embedding,
-                hidden: architecture.hidden.clone(),
-                unknown: network.unknown(),
-                form: network.form(),
-            };
-            models.push(match model {
-                Model::Lstm(_) => ModelHeader::Lstm(header),
-                Model::Window(model) => ModelHeader::Window {
-                    inputs: model.inputs(),
-                    network: header,
-                },
-            });
-            for (name, shape, values) in network.weights().tensors() {
-                let name = format!("model.{place}.{name}");
-                tensors.push((name, shape.to_vec(), values));
-            }
+            let (header, own) = models::parts(model);
+            models.push(header);
+            let own = own.into_iter();
+            tensors.extend(own.map(|(name, tensor)| (format!("model.{place}.{name}"), tensor)));
         }
         let mut calibrations = Vec::new();
         for (place, calibration) in self.calibrations.iter().enumerate() {
@@ -77,7 +58,7 @@ impl Profile {
             });
             let scores = calibration.scores();
             let name = format!("calibration.{place}");
-            tensors.push((name, vec![scores.len()], scores));
+            tensors.push((name, Tensor::floats(&[scores.len()], scores)));
         }
         let header = Header {
             format: FORMAT,
@@ -97,10 +78,7 @@ impl Profile {
             provenance: self.provenance.clone(),
         };
         let json = serde_json::to_string(&header).map_err(|e| Problem::Header(e.to_string()))?;
-        let tensors = tensors
-            .iter()
-            .map(|(name, shape, values)| (name.clone(), shape.as_slice(), *values));
-        container::pack(METADATA_KEY, json, tensors)
+        container::pack(METADATA_KEY, json, tensors.into_iter())
     }
 
     /// Saves the profile: written aside, then renamed, so that a fault leaves the old file whole. Nobody
@@ -115,7 +93,10 @@ impl Profile {
     }
 }
 
-fn assemble(header: Header, mut tensors: BTreeMap<String, Tensor>) -> Result<Profile, Problem> {
+fn assemble(
+    header: Header,
+    mut tensors: BTreeMap<String, Tensor<'static>>,
+) -> Result<Profile, Problem> {
     if header.models.is_empty() || header.models.len() > MAX_MODELS {
         return Err(Problem::Header(format!(
             "{} models, and there are 1 to {MAX_MODELS}",
@@ -126,14 +107,15 @@ fn assemble(header: Header, mut tensors: BTreeMap<String, Tensor>) -> Result<Pro
     let vocab = header.vocabulary.len();
     let mut models = Vec::new();
     for (place, model) in header.models.iter().enumerate() {
-        models.push(model_of(place, model, vocab, &mut tensors)?);
+        models.push(models::of_parts(place, model, vocab, &mut tensors)?);
     }
     let mut calibrations = Vec::new();
     for (place, calibration) in header.calibrations.iter().enumerate() {
         let name = format!("calibration.{place}");
         let (shape, scores) = tensors
             .remove(name.as_str())
-            .ok_or_else(|| Problem::Shape(format!("{name:?} is missing")))?;
+            .ok_or_else(|| Problem::Shape(format!("{name:?} is missing")))?
+            .into_floats(&name)?;
         if shape.len() != 1 || scores.is_empty() || !scores.is_sorted() {
             return Err(Problem::Shape(format!(
                 "{name:?} is not a list of ascending scores"
@@ -198,44 +180,4 @@ fn check_settings(header: &Header) -> Result<(), Problem> {
         return Ok(());
     };
     Err(Problem::Header(format!("{wrong} makes no sense")))
-}
-
-fn model_of(
-    place: usize,
-    model: &ModelHeader,
-    vocab: usize,
-    tensors: &mut BTreeMap<String, Tensor>,
-) -> Result<Model, Problem> {
-    let prefix = format!("model.{place}.");
-    let own: Vec<_> = tensors
-        .extract_if(.., |name, _| name.starts_with(&prefix))
-        .map(|(name, (shape, values))| (name[prefix.len()..].to_owned(), shape, values))
-        .collect();
-    let (network, inputs) = match model {
-        ModelHeader::Lstm(network) => (network, None),
-        ModelHeader::Window { inputs, network } => (network, Some(*inputs)),
-    };
-    let unknown = network.unknown;
-    if !(unknown > 0.0 && unknown < 1.0) {
-        return Err(Problem::Header(format!(
-            "model {place} gives unknown calls a probability of {unknown}"
-        )));
-    }
-    let architecture = Architecture {
-        vocab,
-        embedding: network.embedding,
-        hidden: network.hidden.clone(),
-    };
-    let weights = Weights::from_tensors(&architecture, own)
-        .map_err(|error| Problem::Shape(format!("model {place}: {error}")))?;
-    let network = LstmModel::in_form(weights, unknown, network.form);
-    match inputs {
-        None => Ok(Model::Lstm(network)),
-        Some(inputs) if (1..=Windows::MAX_INPUTS).contains(&inputs) => {
-            Ok(Model::Window(WindowModel::of(network, inputs)))
-        }
-        Some(inputs) => Err(Problem::Header(format!(
-            "model {place} reads windows of {inputs} calls"
-        ))),
-    }
 }

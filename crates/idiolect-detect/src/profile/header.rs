@@ -7,14 +7,18 @@ use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
+use crate::tables::TableConfig;
 use crate::{SignalKind, SignalSettings, Unit, Vocabulary};
 
-/// The format that this version writes. 2 added models of windows, one-hot input and the history.
-pub(super) const FORMAT: u32 = 2;
+/// The format that this version writes. 2 added models of windows, one-hot input and the history; 3
+/// tables and hidden Markov models.
+pub(super) const FORMAT: u32 = 3;
 /// The newest format that this version reads.
-pub(super) const READER: u32 = 2;
-/// The oldest reader that reads all but models of windows and one-hot input.
+pub(super) const READER: u32 = 3;
+/// The oldest reader that reads LSTM models of whole streams with an embedding.
 pub(super) const FIRST_READER: u32 = 1;
+/// The oldest that reads every network.
+const NETWORK_READER: u32 = 2;
 /// The key in safetensors' metadata under which the header lies.
 pub(super) const METADATA_KEY: &str = "idiolect";
 
@@ -70,6 +74,17 @@ pub(super) enum ModelHeader {
         #[serde(flatten)]
         network: NetworkHeader,
     },
+    Table {
+        table: TableConfig,
+    },
+    Hmm(HmmHeader),
+}
+
+/// A hidden Markov model and its probability of an unknown call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct HmmHeader {
+    pub(super) states: usize,
+    pub(super) unknown: f64,
 }
 
 /// An LSTM network and its probability of an unknown call.
@@ -93,7 +108,8 @@ impl ModelHeader {
     pub(super) fn min_reader(&self) -> u32 {
         match self {
             ModelHeader::Lstm(network) if network.embedding.is_some() => FIRST_READER,
-            _ => FORMAT,
+            ModelHeader::Lstm(_) | ModelHeader::Window { .. } => NETWORK_READER,
+            ModelHeader::Table { .. } | ModelHeader::Hmm(_) => FORMAT,
         }
     }
 }
@@ -143,10 +159,10 @@ pub struct Provenance {
     pub calibrated_by: String,
     /// The seed of everything random.
     pub seed: u64,
-    /// Epochs trained, and the one whose weights were kept, from 1.
+    /// Epochs trained, and the one whose weights were kept, from 1; both 0 of a model that has none.
     pub epochs: [usize; 2],
     /// Mean surprise on the tune part by the weights that were kept, calls never seen in training left
-    /// out, in nats a call.
+    /// out, in nats a call; where the model's measure is another, the mean of that.
     pub tune_surprise: f64,
     /// Streams each call was seen in, of the part that trained.
     pub seen_in_streams: BTreeMap<String, usize>,

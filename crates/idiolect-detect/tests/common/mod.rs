@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 
 use idiolect_detect::split::Policy;
 use idiolect_detect::{
-    Augmentation, FitConfig, FitOutcome, Network, SignalKind, Stream, Streams, fit,
+    Augmentation, FitConfig, FitOutcome, ModelConfig, Network, NetworkConfig, SignalKind, Stream,
+    Streams, fit,
 };
 use idiolect_nn::{Init, Rng, TrainConfig};
 use idiolect_trace::StartKind;
@@ -47,23 +48,33 @@ pub fn push(streams: &mut Streams, start: StartKind, calls: &[&str]) {
 /// A small network that is trained in a moment.
 pub fn config() -> FitConfig {
     FitConfig {
-        network: Network {
-            embedding: Some(12),
-            hidden: vec![16],
-            init: Init::Usual,
-        },
-        windows: None,
-        train: TrainConfig {
-            epochs: 6,
-            batch: 8,
-            bptt: 40,
-            ..TrainConfig::default()
-        },
-        augmentation: Augmentation::DEFAULT,
+        model: ModelConfig::Network(Box::new(NetworkConfig {
+            network: Network {
+                embedding: Some(12),
+                hidden: vec![16],
+                init: Init::Usual,
+            },
+            windows: None,
+            train: TrainConfig {
+                epochs: 6,
+                batch: 8,
+                bptt: 40,
+                ..TrainConfig::default()
+            },
+            augmentation: Augmentation::DEFAULT,
+        })),
         policy: Policy::Content,
         signal: SignalKind::Mean,
         rate: None,
         cross_fit: None,
+    }
+}
+
+/// The network of a configuration.
+pub fn network(config: &mut FitConfig) -> &mut NetworkConfig {
+    match &mut config.model {
+        ModelConfig::Network(network) => network,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -4,15 +4,21 @@ use clap::{Args, ValueEnum};
 use idiolect_detect::split::Policy;
 use idiolect_nn::{Objective, Optimiser};
 
+use crate::args::ModelName;
 use crate::preset::Preset;
 
 /// How to learn.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Learning")]
 pub(crate) struct Learning {
-    /// The network and how it is trained
-    #[arg(long, value_enum, default_value_t = Preset::Small)]
-    pub(crate) preset: Preset,
+    /// What is learned: lstm, ngram, markov, ppm, hmm, stide, t-stide, frequency or lookahead, with settings
+    /// after a colon [default: lstm]
+    #[arg(long, value_name = "NAME[:SETTING,...]", value_parser = super::model::model)]
+    pub(crate) model: Option<ModelName>,
+
+    /// The network and how it is trained [default: small]
+    #[arg(long, value_enum)]
+    pub(crate) preset: Option<Preset>,
 
     /// Times to go through the data [default: the preset's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -75,6 +81,27 @@ pub(crate) struct Learning {
 }
 
 impl Learning {
+    /// An option of networks that was given, if any was.
+    pub(crate) fn of_network(&self) -> Option<&'static str> {
+        let given = [
+            (self.preset.is_some(), "--preset"),
+            (self.epochs.is_some(), "--epochs"),
+            (self.dropout.is_some(), "--dropout"),
+            (self.loss.is_some(), "--loss"),
+            (self.optimiser.is_some(), "--optimiser"),
+            (self.learning_rate.is_some(), "--learning-rate"),
+            (self.batch.is_some(), "--batch"),
+            (self.patience.is_some(), "--patience"),
+            (self.window.is_some(), "--window"),
+            (self.limit_windows.is_some(), "--limit-windows"),
+            (self.lead_in, "--lead-in"),
+            (self.drop_in, "--drop-in"),
+        ];
+        given
+            .into_iter()
+            .find_map(|(is_given, name)| is_given.then_some(name))
+    }
+
     /// Threads to use, 0 for as many as there are processors.
     pub(crate) fn threads(&self) -> usize {
         self.threads.map_or(0, usize::from)

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
-use idiolect_detect::{Explainer, Explanation, Judge, Track, Verdict};
+use idiolect_detect::{Explainer, Explanation, Judge, Measure, Track, Verdict};
 use idiolect_trace::read::escape;
 use serde::Serialize;
 
@@ -189,6 +189,7 @@ fn badness(new_program: bool, explanation: &Explanation) -> (bool, bool, f32) {
 
 fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
     let explanation = &explained.explanation;
+    let measure = judge.measure();
     let score = &explanation.score;
     let verdict = match score.verdict {
         Verdict::Normal => console::style("normal").bold(),
@@ -213,18 +214,20 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
         "\n  {verdict}: {} {number} against a threshold of {:.2} ({})",
         judge.signal().as_str(),
         score.threshold,
-        judge.signal().unit(),
+        judge.unit(),
     );
     if let Some(p) = score.p_value {
         text += &format!("; {} of normal streams score as high", ui::percent(p));
     }
     if let Some(signals) = score.signals {
         text += &format!(
-            "\n  {}: mean {:.2}, worst window {:.2} nats a call, cumulative {:.1} nats; {} never seen in training",
+            "\n  {}: mean {:.2}, worst window {:.2} {}, cumulative {:.1} {}; {} never seen in training",
             ui::plural(score.calls, "call"),
             signals.mean,
             signals.window,
+            measure.unit_of_mean(),
             signals.cusum,
+            measure.unit(),
             ui::count(score.unknown_calls),
         );
     }
@@ -235,7 +238,9 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
 
     if explanation.curve.len() > 1 {
         text += &format!(
-            "\n  surprise along the stream, in nats (largest of {})\n",
+            "\n  {} along the stream, in {} (largest of {})\n",
+            measure.name(),
+            measure.unit(),
             ui::plural(explanation.calls_per_stretch, "call")
         );
         text += &chart::draw(&explanation.curve, ui::width().min(100), 5);
@@ -247,16 +252,25 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
         if let Some(ns) = surprising.time_ns {
             text += &format!("  {}", ui::time(ns));
         }
-        let probability = if surprising.unknown {
-            "never seen in training".to_owned()
-        } else {
-            ui::percent(surprising.probability)
+        let what = match surprising.probability {
+            _ if surprising.unknown => "never seen in training ".to_owned(),
+            Some(probability) => format!("{} ", ui::percent(probability)),
+            None => String::new(),
         };
-        text += &format!(
-            "  {}  {probability} ({:.1} nats)\n",
-            console::style(call).bold(),
-            surprising.surprise
-        );
+        let said = match measure {
+            Measure::UnseenWindows => "the calls up to here: never seen in this order".to_owned(),
+            Measure::RareWindows => {
+                "the calls up to here: rare or never seen in this order".to_owned()
+            }
+            Measure::UnseenPairs => format!(
+                "{} of its pairs with the calls before never seen",
+                ui::percent(f64::from(surprising.surprise))
+            ),
+            Measure::Surprise | Measure::Rarity => {
+                format!("{:.1} {}", surprising.surprise, measure.unit())
+            }
+        };
+        text += &format!("  {}  {what}({said})\n", console::style(call).bold());
         let before: Vec<String> = surprising
             .before
             .iter()
@@ -275,7 +289,17 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
                 format!("{} {}", escape(call.as_bytes()), ui::percent(*probability))
             })
             .collect();
-        text += &format!("       expected  {}\n", expected.join(", "));
+        let expected = if expected.is_empty() {
+            "(no call: what came before was never seen in this order)".to_owned()
+        } else {
+            expected.join(", ")
+        };
+        // Pairs say what would fit, not how likely it is.
+        let label = match measure {
+            Measure::UnseenPairs => "would fit",
+            _ => "expected ",
+        };
+        text += &format!("       {label} {expected}\n");
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use idiolect_detect::Vocabulary;
 use idiolect_detect::profile::{Model, Profile};
@@ -39,7 +39,13 @@ pub(crate) struct Export {
 pub(crate) fn run(args: &Export) -> Result<u8> {
     let profile = Profile::load(&args.profile)?;
     let model = &profile.models[0];
-    let network = model.network();
+    let Some(network) = model.network() else {
+        bail!(
+            "{}: its model ({}) is no network, and ONNX files hold networks",
+            args.profile.display(),
+            model.detector().kind()
+        );
+    };
     let vocabulary = &profile.vocabulary;
     let names: Vec<&str> = (0..vocabulary.len())
         .map(|token| vocabulary.name(token as u32))

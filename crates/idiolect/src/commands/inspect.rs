@@ -5,13 +5,15 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use idiolect_detect::profile::{Model, Profile};
-use idiolect_detect::{SignalKind, Unit};
+use idiolect_detect::tables::{TableConfig, TableModel};
+use idiolect_detect::{LstmModel, SignalKind, Unit};
 use idiolect_nn::Form;
 use idiolect_trace::StartKind;
 use idiolect_trace::read::escape;
 use serde_json::json;
 
 use crate::args::Inspect;
+use crate::learn;
 use crate::output::{finish, out};
 use crate::ui;
 
@@ -34,37 +36,27 @@ fn as_text(profile: &Profile) -> String {
         let _ = writeln!(text, "{label:<14}{value}");
     };
     for (place, model) in profile.models.iter().enumerate() {
-        let network = model.network();
-        let architecture = network.weights().architecture();
-        let layers: Vec<String> = architecture.hidden.iter().map(usize::to_string).collect();
-        line(
-            if place == 0 { "model" } else { "" },
-            format!(
-                "LSTM{}, {}, layers {}, {} weights{}",
-                match model {
-                    Model::Window(model) => format!(" over windows of {} calls", model.inputs()),
-                    _ => String::new(),
-                },
-                match architecture.embedding {
-                    Some(width) => format!("embedding {width}"),
-                    None => "one-hot input".to_owned(),
-                },
-                layers.join(" + "),
-                ui::count(architecture.weight_count()),
-                match network.form() {
-                    Form::Full => "",
-                    Form::Reduced => ", reduced to 16 bits",
-                }
-            ),
-        );
-        line(
-            "unknown calls",
-            format!(
-                "have a probability of {} ({:.1} nats)",
-                ui::percent(network.unknown()),
-                -network.unknown().ln()
-            ),
-        );
+        line(if place == 0 { "model" } else { "" }, described(model));
+        match model {
+            Model::Table(TableModel::Ngram(_) | TableModel::Ppm(_)) => {
+                line(
+                    "unknown calls",
+                    "get what the counts leave to calls never seen".to_owned(),
+                );
+            }
+            Model::Table(_) => line("unknown calls", "never fit".to_owned()),
+            _ => {}
+        }
+        if let Some(unknown) = unknown_probability(model) {
+            line(
+                "unknown calls",
+                format!(
+                    "have a probability of {} ({:.1} nats)",
+                    ui::percent(unknown),
+                    -unknown.ln()
+                ),
+            );
+        }
     }
     let calls: Vec<String> = profile
         .vocabulary
@@ -83,9 +75,14 @@ fn as_text(profile: &Profile) -> String {
     }
 
     let decision = profile.decision;
+    let measure = profile.detector().measure();
     line(
         "score",
-        format!("{} ({})", decision.signal.as_str(), decision.signal.unit()),
+        format!(
+            "{} ({})",
+            decision.signal.as_str(),
+            decision.signal.unit(measure)
+        ),
     );
     line(
         "false alarms",
@@ -153,17 +150,98 @@ fn as_text(profile: &Profile) -> String {
     );
     line(
         "trained",
-        format!(
-            "{} epochs, kept epoch {}: {:.4} nats a call held out (perplexity {:.2}); seed {}",
-            from.epochs[0],
-            from.epochs[1],
-            from.tune_surprise,
-            from.tune_surprise.exp(),
-            from.seed
-        ),
+        match from.epochs {
+            [0, _] => format!("{} held out; seed {}", learn::held_out(profile), from.seed),
+            [epochs, kept] => format!(
+                "{epochs} epochs, kept epoch {kept}: {} held out; seed {}",
+                learn::held_out(profile),
+                from.seed
+            ),
+        },
     );
     line("data", from.data_hash.clone());
     text
+}
+
+/// What a model is, in a line.
+fn described(model: &Model) -> String {
+    match model {
+        Model::Table(table) => {
+            let (order, entries) = (table.config().order(), ui::count(table.entries()));
+            let bytes = ui::count(table.bytes());
+            let what = match table.config() {
+                TableConfig::Ngram {
+                    order: 2,
+                    smoothing,
+                } => format!("first-order Markov chain, {smoothing} smoothing, {entries} pairs"),
+                TableConfig::Ngram { smoothing, .. } => {
+                    format!(
+                        "n-gram model of order {order}, {smoothing} smoothing, {entries} n-grams"
+                    )
+                }
+                TableConfig::Ppm { escape, .. } => format!(
+                    "PPM of order {order} (contexts of up to {} calls), escapes by method {}, {entries} n-grams",
+                    order - 1,
+                    escape.as_str().to_uppercase()
+                ),
+                TableConfig::Stide { .. } => format!("STIDE, {entries} windows of {order} calls"),
+                TableConfig::TStide { rare, .. } => format!(
+                    "t-STIDE, {entries} windows of {order} calls, rare below {} % of all",
+                    rare * 100.0
+                ),
+                TableConfig::Frequency { .. } => {
+                    format!("frequencies of {entries} windows of {order} calls")
+                }
+                TableConfig::Lookahead { .. } => {
+                    format!("{entries} lookahead pairs in windows of {order} calls")
+                }
+            };
+            format!("{what}, {bytes} bytes")
+        }
+        Model::Hmm(model) => {
+            let parameters = model.parameters();
+            format!(
+                "hidden Markov model, {}, {} calls",
+                ui::plural(parameters.states, "state"),
+                ui::count(parameters.calls)
+            )
+        }
+        _ => model.network().map(network_described).map_or_else(
+            || model.detector().kind().to_owned(),
+            |network| match model {
+                Model::Window(model) => {
+                    format!("LSTM over windows of {} calls, {network}", model.inputs())
+                }
+                _ => format!("LSTM, {network}"),
+            },
+        ),
+    }
+}
+
+fn network_described(network: &LstmModel) -> String {
+    let architecture = network.weights().architecture();
+    let layers: Vec<String> = architecture.hidden.iter().map(usize::to_string).collect();
+    format!(
+        "{}, layers {}, {} weights{}",
+        match architecture.embedding {
+            Some(width) => format!("embedding {width}"),
+            None => "one-hot input".to_owned(),
+        },
+        layers.join(" + "),
+        ui::count(architecture.weight_count()),
+        match network.form() {
+            Form::Full => "",
+            Form::Reduced => ", reduced to 16 bits",
+        }
+    )
+}
+
+/// The fixed probability that a model gives unknown calls, if it does.
+fn unknown_probability(model: &Model) -> Option<f64> {
+    match model {
+        Model::Hmm(model) => Some(model.unknown()),
+        _ => model.network().map(LstmModel::unknown),
+    }
 }
 
 fn start_name(start: Option<StartKind>) -> &'static str {
@@ -190,17 +268,28 @@ fn as_json(profile: &Profile) -> serde_json::Value {
         .models
         .iter()
         .map(|model| {
-            let network = model.network();
-            let architecture = network.weights().architecture();
             let mut shown = json!({
                 "kind": model.detector().kind(),
-                "form": model.network().form(),
-                "architecture": architecture,
-                "weights": architecture.weight_count(),
-                "unknown_probability": network.unknown(),
+                "measure": model.detector().measure(),
             });
-            if let Model::Window(model) = model {
-                shown["inputs"] = json!(model.inputs());
+            if let Some(network) = model.network() {
+                let architecture = network.weights().architecture();
+                shown["form"] = json!(network.form());
+                shown["architecture"] = json!(architecture);
+                shown["weights"] = json!(architecture.weight_count());
+            }
+            if let Some(unknown) = unknown_probability(model) {
+                shown["unknown_probability"] = json!(unknown);
+            }
+            match model {
+                Model::Window(model) => shown["inputs"] = json!(model.inputs()),
+                Model::Table(model) => {
+                    shown["table"] = json!(model.config());
+                    shown["entries"] = json!(model.entries());
+                    shown["bytes"] = json!(model.bytes());
+                }
+                Model::Hmm(model) => shown["states"] = json!(model.parameters().states),
+                _ => {}
             }
             shown
         })
@@ -229,7 +318,7 @@ fn as_json(profile: &Profile) -> serde_json::Value {
         "vocabulary": profile.vocabulary.calls().collect::<Vec<_>>(),
         "signals": profile.signals,
         "decision": profile.decision,
-        "decision_unit": SignalKind::unit(profile.decision.signal),
+        "decision_unit": SignalKind::unit(profile.decision.signal, profile.detector().measure()),
         "calibrations": calibrations,
         "programs": profile.programs,
         "provenance": profile.provenance,

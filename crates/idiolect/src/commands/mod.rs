@@ -15,3 +15,22 @@ pub(crate) mod scored;
 pub(crate) mod train;
 pub(crate) mod transitions;
 pub(crate) mod try_it;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use idiolect_detect::profile::Profile;
+
+/// Loads a profile whose model gives each call a probability.
+pub(crate) fn load_language_model(path: &Path) -> Result<Profile> {
+    let profile = Profile::load(path)?;
+    let detector = profile.detector();
+    if !detector.measure().is_surprise() {
+        bail!(
+            "{}: its model ({}) gives calls no probability, which this needs",
+            path.display(),
+            detector.kind()
+        );
+    }
+    Ok(profile)
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use idiolect_detect::profile::Profile;
+use idiolect_detect::profile::{Model, Profile};
 use idiolect_detect::{Detection, Judge, SignalKind, detection};
 use idiolect_nn::Form;
 use serde::Serialize;
@@ -68,11 +68,15 @@ struct Change {
 pub(crate) fn run(args: &Optimize) -> Result<u8> {
     let full = Profile::load(&args.profile)?;
     let mut reduced = Profile::load(&args.profile)?;
-    if full
-        .models
-        .iter()
-        .any(|model| model.network().form() == Form::Reduced)
-    {
+    if let Some(model) = full.models.iter().find(|model| model.network().is_none()) {
+        bail!(
+            "{}: its model ({}) is no network, and has no weights to reduce",
+            args.profile.display(),
+            model.detector().kind()
+        );
+    }
+    let mut networks = full.models.iter().filter_map(Model::network);
+    if networks.any(|network| network.form() == Form::Reduced) {
         bail!("{}: it is reduced already", args.profile.display());
     }
     reduced.hold_in(Form::Reduced);

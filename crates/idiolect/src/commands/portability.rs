@@ -137,7 +137,7 @@ struct Pair<'a> {
 impl Set {
     fn read(name: String, path: &Path, args: &Portability) -> Result<Self> {
         if looks_like_profile(path) {
-            let profile = Some(Profile::load(path)?);
+            let profile = Some(super::load_language_model(path)?);
             return Ok(Set {
                 name,
                 own: None,
@@ -153,8 +153,13 @@ impl Set {
             bail!("{}: there is no stream to learn from in it", path.display());
         }
         let config = learn::config(&args.learning, &streams, None)?;
+        if !config.model.is_language_model() {
+            bail!(
+                "--model: this one gives calls no probability, and their mean surprise is what is compared"
+            );
+        }
         // Better before the other sets are trained on than after.
-        let split = split::split(&streams, config.policy, config.windows.as_ref())
+        let split = split::split(&streams, config.policy, config.model.windows())
             .with_context(|| escape(name.as_bytes()))?;
         Ok(Set {
             name,

@@ -109,7 +109,7 @@ pub(crate) struct Sample {
 const STREAMS: u32 = 10;
 
 pub(crate) fn run(args: &Sample) -> Result<u8> {
-    let profile = Profile::load(&args.profile)?;
+    let profile = super::load_language_model(&args.profile)?;
     let sampling = Sampling {
         calls: args.calls as usize,
         temperature: args.temperature,

@@ -147,7 +147,7 @@ pub(crate) fn run(args: &Transitions) -> Result<u8> {
         args.paths.iter().partition(|path| looks_like_profile(path));
     let profile = match profiles.as_slice() {
         [] => None,
-        [path] => Some(Profile::load(path)?),
+        [path] => Some(super::load_language_model(path)?),
         [first, second, ..] => bail!(
             "{} and {} are both profiles: give one",
             first.display(),

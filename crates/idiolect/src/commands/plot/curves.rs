@@ -19,8 +19,8 @@ pub(super) fn run(args: &Curves) -> Result<u8> {
         let history = &profile.provenance.history;
         if history.is_empty() {
             bail!(
-                "{}: this profile does not say how its training went, since an older version made it; \
-                 train it again",
+                "{}: this profile does not say how its training went: its model has no epochs, or an older \
+                 version made it",
                 path.display()
             );
         }

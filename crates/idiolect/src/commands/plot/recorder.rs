@@ -74,7 +74,7 @@ impl Recording {
             heading += &format!(
                 ": {} {score:.2} {} against a threshold of {:.2}, {verdict}",
                 judge.signal().as_str(),
-                judge.signal().unit(),
+                judge.unit(),
                 self.score.threshold,
             );
         }

@@ -38,7 +38,7 @@ pub(super) fn run(args: &Scores) -> Result<u8> {
     let picture = report::score_distributions(
         &sheet,
         judge.signal().as_str(),
-        judge.signal().unit(),
+        judge.unit(),
         &groups,
         &thresholds,
     );

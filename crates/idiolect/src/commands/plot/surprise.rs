@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
-use idiolect_detect::profile::Profile;
 use idiolect_detect::{SignalKind, Vocabulary, WITHHELD_AFTER_GAP};
 use idiolect_report as report;
 
@@ -12,7 +11,7 @@ use super::{Surprise, output, recorder};
 
 pub(super) fn run(args: &Surprise) -> Result<u8> {
     let which = &args.which;
-    let profile = Profile::load(&which.profile)?;
+    let profile = crate::commands::load_language_model(&which.profile)?;
     let judge = which.judging.judge(&profile)?;
     let (recording, mut names) = recorder::record(which, &judge)?;
     let rate = which.judging.rate(&profile);
