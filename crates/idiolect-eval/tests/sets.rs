@@ -1,0 +1,210 @@
+//! The public data sets as types, and one's own data.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use idiolect_eval::data::{DataError, DataSet, Reading, Role, Variant};
+
+fn public(below: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("IDIOLECT_DATA").map(|folder| Path::new(&folder).join(below));
+    if found.is_none() {
+        eprintln!("skipped: IDIOLECT_DATA is not set");
+    }
+    found
+}
+
+fn read(name: &str, path: &Path) -> Result<Vec<DataSet>, DataError> {
+    DataSet::read(name, path, &Reading::default())
+}
+
+/// Unpacks a `.tar.gz` of the public data.
+fn unpacked(archive: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = flate2::read::GzDecoder::new(fs::File::open(archive).unwrap());
+    tar::Archive::new(packed).unpack(folder.path()).unwrap();
+    folder
+}
+
+#[test]
+fn adfa_ld_has_its_official_split() {
+    let Some(path) = public("adfa-ld/ADFA-LD.zip") else {
+        return;
+    };
+    let set = read("adfa-ld", &path).unwrap().remove(0);
+    let of = |role| set.about.iter().filter(|about| about.role == role).count();
+    assert_eq!(
+        (of(Role::Train), of(Role::Normal), of(Role::Attack)),
+        (833, 4_372, 746)
+    );
+    let rounds = set.rounds(5, 1);
+    let counts = |variant| {
+        let counted = set.counted(&rounds[0], variant);
+        let attacks = counted
+            .iter()
+            .filter(|&&place| set.is_attack(place))
+            .count();
+        (counted.len() - attacks, attacks)
+    };
+    assert_eq!(counts(Variant::All), (4_372, 746));
+    assert_eq!(counts(Variant::WithoutCopies), (2_420, 732));
+    let (normal, attacks) = counts(Variant::Unseen);
+    assert!(normal < 2_420 && attacks <= 732, "{normal} {attacks}");
+    let families: std::collections::BTreeSet<_> = set
+        .about
+        .iter()
+        .filter_map(|about| about.family.as_deref())
+        .collect();
+    assert_eq!(families.len(), 6, "{families:?}");
+}
+
+#[test]
+fn unm_by_pairing() {
+    let Some(archive) = public("unm/unm.tar.gz") else {
+        return;
+    };
+    let folder = unpacked(&archive);
+    let set = |name: &str| read(name, folder.path()).unwrap().remove(0);
+    let counts = |set: &DataSet| {
+        let attacks = (0..set.streams.len())
+            .filter(|&place| set.is_attack(place))
+            .count();
+        (set.streams.len() - attacks, attacks)
+    };
+    // As in the results of `score`.
+    let xlock = set("unm/xlock");
+    assert_eq!(
+        (xlock.name.as_str(), counts(&xlock)),
+        ("unm/xlock", (71, 2))
+    );
+    assert_eq!(counts(&set("unm/synth-sendmail")), (199, 25));
+    assert!(
+        xlock
+            .rounds(5, 1)
+            .iter()
+            .all(|round| !round.train.is_empty())
+    );
+    let mixed = read(
+        "unm/live-lpr-mit-new/normal+synth-lpr/intrusion",
+        folder.path(),
+    );
+    assert!(matches!(mixed, Err(DataError::Numbering(_))));
+    let packed = read("unm", &archive).unwrap_err().to_string();
+    assert!(packed.contains("unpacked"), "{packed}");
+}
+
+#[test]
+fn lid_ds_recordings_are_read_by_thread() {
+    let Some(archive) = public("lid-ds/lid-ds.tar.gz") else {
+        return;
+    };
+    let folder = unpacked(&archive);
+    let sample = folder
+        .path()
+        .join("lid-ds/2021-sc/training/aggressive_nightingale_1018");
+    // The one whole recording stands for every part of a scenario.
+    let scenario = tempfile::tempdir().unwrap();
+    for part in ["training", "test/normal", "test/normal_and_attack"] {
+        fs::create_dir_all(scenario.path().join(part)).unwrap();
+        for ending in ["sc", "json"] {
+            let to = scenario
+                .path()
+                .join(part)
+                .join("recording")
+                .with_extension(ending);
+            fs::copy(sample.with_extension(ending), to).unwrap();
+        }
+    }
+    let set = read("lid-ds", scenario.path()).unwrap().remove(0);
+    let began = 1_631_078_877_513_988_000_u64;
+    for (place, about) in set.about.iter().enumerate() {
+        let times = about.times.as_ref().unwrap();
+        assert_eq!(times.len(), set.streams.get(place).symbols.len());
+        let last = times[times.len() - 1];
+        match about.role {
+            // Nothing is learned from what comes after an exploit.
+            Role::Train => assert!(last < began),
+            Role::Attack => {
+                assert!(
+                    about
+                        .exploit_ns
+                        .is_some_and(|ns| ns.abs_diff(began) < 1_000)
+                        && last >= began - 1_000
+                );
+            }
+            Role::Normal => {}
+        }
+    }
+    let calls: usize = (0..set.streams.len())
+        .filter(|&place| set.about[place].recording == 1)
+        .map(|place| set.streams.get(place).calls())
+        .sum();
+    let text = fs::read_to_string(sample.with_extension("sc")).unwrap();
+    let entries = text.lines().filter(|line| line.contains(" > ")).count();
+    assert_eq!(calls, entries);
+}
+
+/// A strace log of these calls, one each millisecond from a second on.
+fn log(path: &Path, second: u64, calls: &[&str]) {
+    let lines = calls.iter().enumerate();
+    let lines = lines.map(|(place, call)| format!("{second}.{place:03} {call}(1) = 0\n"));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, lines.collect::<String>()).unwrap();
+}
+
+#[test]
+fn two_folders_and_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for run in 0..4 {
+        log(
+            &at(&format!("normal/{run}.strace")),
+            1_700_000_000,
+            &["read", "write", "close"],
+        );
+    }
+    log(
+        &at("attack/shell/1.strace"),
+        1_700_000_000,
+        &["read", "socket", "connect"],
+    );
+    log(&at("attack/2.strace"), 1_700_000_000, &["ptrace"; 3]);
+    let set = read("mine", folder.path()).unwrap().remove(0);
+    assert_eq!((set.streams.len(), set.has_split()), (6, false));
+    let families: Vec<_> = set
+        .about
+        .iter()
+        .map(|about| about.family.as_deref())
+        .collect();
+    assert_eq!(families[4..], [None, Some("shell")]);
+
+    let table = at("list.csv");
+    let row = "attack/shell/1.strace, attack, shell, +0.001\n";
+    fs::write(
+        &table,
+        format!("path,label,family,exploit_time\nnormal,normal,,\n{row}"),
+    )
+    .unwrap();
+    let set = read("mine", &table).unwrap().remove(0);
+    assert_eq!(set.streams.len(), 5);
+    assert_eq!(set.about[4].exploit_ns, Some(1_700_000_000_001_000_000));
+    let refused = |content: &str, message: &str| {
+        fs::write(&table, content).unwrap();
+        let error = read("mine", &table).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    };
+    refused("path,label\nnormal,good\n", "row 1: the label \"good\"");
+    refused("path,label\nnosuch,normal\n", "nosuch");
+    refused("path,label\nnormal,normal\n", "0 attacks");
+    refused(
+        "path,label,exploit_time\nattack,attack,soon\n",
+        "row 1: an exploit_time is seconds",
+    );
+    let lacking = read("mine", &at("normal")).unwrap_err().to_string();
+    assert!(lacking.contains("no folder \"normal\""), "{lacking}");
+}
