@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Result, bail};
 use idiolect_detect::profile::{Model, Profile, ProfileError};
 use idiolect_detect::{
-    Checkpoint, FitConfig, FitError, FitEvent, Interval, SignalKind, Streams, Unit, Vocabulary,
-    Windows, fit as fit_profile,
+    Checkpoint, FitConfig, FitError, FitEvent, Interval, Streams, Unit, Vocabulary, Windows,
+    fit as fit_profile,
 };
 use idiolect_nn::{EpochReport, Phase};
 use indicatif::ProgressBar;
@@ -97,16 +97,7 @@ pub(crate) fn config(
         (Some(_), _) if learning.split.is_none() => SplitName::Order,
         _ => bail!("--limit-windows takes windows in the order of the files: add --split order"),
     };
-    Ok(FitConfig {
-        network: recipe.network,
-        windows: recipe.windows,
-        train: recipe.train,
-        augmentation: recipe.augmentation,
-        policy: split.policy(learning.limit_windows),
-        signal: SignalKind::Mean,
-        rate: None,
-        cross_fit: None,
-    })
+    Ok(recipe.fit_config(split.policy(learning.limit_windows)))
 }
 
 /// Fits a profile and shows how far it is. A checkpoint is saved now and then, through `save`.

@@ -1,0 +1,229 @@
+//! `idiolect eval` of detectors on data sets.
+
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use idiolect_eval::data::{DataSet, Reading};
+use idiolect_eval::grid::{Grid, GridError, Spec};
+use idiolect_eval::methods::{Language, Method, whole_stream};
+use idiolect_eval::results::Results;
+use idiolect_trace::read::{ReadOptions, escape};
+
+use super::{Eval, Suite};
+use crate::exit;
+use crate::interrupt::Interrupt;
+use crate::output::{WholeFile, cannot_write, finish, out};
+use crate::preset::Preset;
+use crate::ui;
+
+/// Detectors where none are named: the language model, novelty of the set of calls, both, and what
+/// the literature compares with.
+const DETECTORS: &[&str] = &[
+    "lstm",
+    "novelty",
+    "sum:lstm+novelty",
+    "bag-3",
+    "k-means",
+    "isolation-forest",
+];
+/// Those of the suite `quick`: every kind.
+const QUICK: &[&str] = &[
+    "lstm",
+    "lstm/distinct3",
+    "novelty",
+    "novelty/kth",
+    "sum:lstm+novelty",
+    "ranks:lstm+novelty",
+    "bag-1",
+    "bag-3",
+    "k-means",
+    "isolation-forest",
+];
+/// Those of the suite `paper`, as Kim et al. 2016 have them.
+const PAPER: &[&str] = &[
+    "kim-200",
+    "kim-400",
+    "kim-2x400",
+    "relu:kim-200+kim-400+kim-2x400",
+    "mean:kim-200+kim-400+kim-2x400",
+    "vote:kim-200+kim-400+kim-2x400",
+    "bag-1",
+    "bag-3",
+    "k-means",
+];
+/// Seeds of the made-up sets of the suite `quick`.
+const QUICK_SETS: [u64; 2] = [1, 2];
+/// Steps of the bar: it shows shares of the whole grid.
+const BAR_STEPS: u64 = 10_000;
+
+/// Every method there is: a detector that takes one call at a time is added here, by
+/// `PerCall::new(NAME, SETTINGS, BUILD)`.
+fn methods() -> Vec<Arc<dyn Method>> {
+    let presets = [
+        ("lstm", Preset::Small),
+        ("lstm-200", Preset::Medium),
+        ("lstm-2x400", Preset::Large),
+        ("kim-200", Preset::Kim200),
+        ("kim-400", Preset::Kim400),
+        ("kim-2x400", Preset::Kim2x400),
+        ("seed", Preset::Seed),
+    ];
+    let language = presets.into_iter().map(|(name, preset)| {
+        let language = Language::new(name, move |streams| {
+            let recipe = preset.recipe(streams.calls());
+            let policy = recipe.split.policy(None);
+            recipe.fit_config(policy)
+        });
+        Arc::new(language) as Arc<dyn Method>
+    });
+    language.chain(whole_stream()).collect()
+}
+
+pub(super) fn run(args: &Eval, suite: Option<Suite>) -> Result<u8> {
+    let methods = methods();
+    let names: Vec<&str> = match suite {
+        _ if !args.detectors.is_empty() => args.detectors.iter().map(String::as_str).collect(),
+        Some(Suite::Quick) => QUICK.to_vec(),
+        Some(Suite::Paper) => PAPER.to_vec(),
+        _ => DETECTORS.to_vec(),
+    };
+    let mut detectors: Vec<Spec> = Vec::new();
+    for name in names {
+        let spec = Spec::parse(name.trim(), &methods)?;
+        if !detectors.contains(&spec) {
+            detectors.push(spec);
+        }
+    }
+    let mut sets = Vec::new();
+    if suite == Some(Suite::Quick) {
+        for seed in QUICK_SETS {
+            sets.push(DataSet::synthetic(seed)?);
+        }
+    }
+    for named in &args.data {
+        sets.extend(read(args, named)?);
+    }
+    if sets.is_empty() {
+        bail!("no data set: --data mine=FOLDER (with normal/ and attack/ in it), or --suite quick");
+    }
+    if suite == Some(Suite::Paper) && !sets.iter().any(|set| set.name == "adfa-ld") {
+        bail!("--suite paper is about ADFA-LD: --data adfa-ld=ADFA-LD.zip");
+    }
+    for (place, set) in sets.iter().enumerate() {
+        if sets[..place].iter().any(|other| other.name == set.name) {
+            bail!("two data sets are called {}", escape(set.name.as_bytes()));
+        }
+    }
+    let grid = Grid {
+        sets,
+        detectors,
+        methods,
+        seeds: u64::from(args.seeds),
+        folds: usize::from(args.folds),
+        threads: args.threads.map_or(0, usize::from),
+        cache: args.output.as_ref().map(|folder| folder.join("cache")),
+    };
+    let bar = ui::bar_of_shares(BAR_STEPS, "evaluating");
+    let interrupt = Interrupt::listen();
+    let ran = grid.run(&mut |at| {
+        bar.set_position((at.share * BAR_STEPS as f64) as u64);
+        bar.set_message(format!(
+            "{}: {}, seed {}",
+            escape(at.set.as_bytes()),
+            at.method,
+            at.seed
+        ));
+        match interrupt.asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    bar.finish_and_clear();
+    let ran = match ran {
+        Ok(ran) => ran,
+        Err(GridError::Interrupted) => {
+            ui::say(match args.output {
+                Some(_) => {
+                    "interrupted: what was done is kept, and the same command goes on from it"
+                }
+                None => "interrupted: nothing was kept; with -o DIR the same command would go on",
+            });
+            return Ok(exit::INTERRUPTED);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let results = Results::of(&grid, &ran, args.replicates as usize);
+    if let Some(folder) = &args.output {
+        save(&results, folder)?;
+    }
+    let mut out = out();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &results)?;
+        out.write_all(b"\n")?;
+    } else {
+        out.write_all(escape_lines(&results.as_text()).as_bytes())?;
+    }
+    finish(out)?;
+    Ok(exit::OK)
+}
+
+/// Reads a data set as it is named: `NAME=PATH`, `synthetic` or `synthetic=SEED`.
+fn read(args: &Eval, named: &str) -> Result<Vec<DataSet>> {
+    let (name, path) = match named.split_once('=') {
+        Some((name, path)) => (name, Some(path)),
+        None => (named, None),
+    };
+    if name == "synthetic" {
+        let seed = path.unwrap_or("1");
+        let seed = seed
+            .parse()
+            .with_context(|| format!("--data synthetic={seed}: it is a seed"))?;
+        return Ok(vec![DataSet::synthetic(seed)?]);
+    }
+    let Some(path) = path.filter(|path| !path.is_empty() && !name.is_empty()) else {
+        bail!("--data {named}: a data set is NAME=PATH, such as mine=FOLDER");
+    };
+    let reading = Reading {
+        options: ReadOptions {
+            format: args.reading.format,
+            abi: args.reading.abi,
+            numbering: args.reading.numbering,
+            ..ReadOptions::default()
+        },
+        grouping: args.reading.streams,
+    };
+    let bar = ui::counter("reading");
+    bar.set_message(named.to_owned());
+    let sets = DataSet::read(name, Path::new(path), &reading);
+    bar.finish_and_clear();
+    Ok(sets?)
+}
+
+/// Writes the results in three forms, each whole or not at all.
+fn save(results: &Results, folder: &Path) -> Result<()> {
+    let json = folder.join("results.json");
+    let mut file = WholeFile::create(&json)?;
+    serde_json::to_writer_pretty(&mut file, results).with_context(|| cannot_write(&json))?;
+    file.finish()?;
+    let csv = folder.join("results.csv");
+    let mut file = WholeFile::create(&csv)?;
+    results
+        .write_csv(&mut file)
+        .with_context(|| cannot_write(&csv))?;
+    file.finish()?;
+    let table = folder.join("table.md");
+    let mut file = WholeFile::create(&table)?;
+    let markdown = results.as_markdown();
+    file.write_all(markdown.as_bytes())
+        .with_context(|| cannot_write(&table))?;
+    file.finish()
+}
+
+/// Names of folders stand in tables; what a terminal would obey does not.
+fn escape_lines(text: &str) -> String {
+    let lines = text.lines().map(|line| escape(line.as_bytes()) + "\n");
+    lines.collect()
+}
