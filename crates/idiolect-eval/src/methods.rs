@@ -169,7 +169,7 @@ impl MethodError {
 }
 
 /// Runs something on so many threads, 0 for all processors.
-fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
         Ok(pool) if threads > 0 => pool.install(work),
         // The usual pool has a thread for each processor, and is there even where no more can be had.

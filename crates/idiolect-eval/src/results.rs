@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::combine::{Member, Scored, combine};
 use crate::data::{DataSet, Role, Variant};
 use crate::grid::{Grid, Outcome, Ran, RoundOf, Spec, calibration};
+use crate::methods::on_threads;
 use crate::metrics::{Measure, Ranked, Watched, false_alarms_per_hour};
 use crate::resample::{Difference, Estimate, Scores, Strata, compare, deviation, estimate};
 
@@ -160,6 +161,10 @@ struct Run {
 impl Results {
     /// Measures what came of a grid, with so many replicates in each bootstrap.
     pub fn of(grid: &Grid, ran: &[Ran], replicates: usize) -> Self {
+        on_threads(grid.threads, || Self::measure(grid, ran, replicates))
+    }
+
+    fn measure(grid: &Grid, ran: &[Ran], replicates: usize) -> Self {
         let sets = grid.sets.iter().zip(ran);
         Results {
             version: env!("CARGO_PKG_VERSION"),
@@ -277,6 +282,9 @@ fn run_of(grid: &Grid, set: &DataSet, ran: &Ran, spec: &Spec, round: usize) -> R
                 .map_err(|error| error.to_string())?
         }
     };
+    if scored.test.iter().any(|score| score.is_nan()) {
+        return Err("a score is not a number".to_owned());
+    }
     Ok(Run {
         round,
         scored,

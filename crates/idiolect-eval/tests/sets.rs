@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use idiolect_eval::data::{DataError, DataSet, Reading, Role, Variant};
@@ -147,6 +148,66 @@ fn lid_ds_recordings_are_read_by_thread() {
     let text = fs::read_to_string(sample.with_extension("sc")).unwrap();
     let entries = text.lines().filter(|line| line.contains(" > ")).count();
     assert_eq!(calls, entries);
+}
+
+#[test]
+fn lid_ds_of_2019_and_recordings_in_archives() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |second: u32, call: &str| {
+        format!("{second} 00:00:{second:02}.000000000 1 999 my sqld 77 > {call} fd=1\n")
+    };
+    let calls: String = ["read", "fstatat", "read", "close"]
+        .iter()
+        .enumerate()
+        .map(|(place, call)| line(place as u32 + 10, call))
+        .collect();
+    for name in ["quiet_one", "loud_one"] {
+        fs::write(folder.path().join(name).with_extension("txt"), &calls).unwrap();
+    }
+    let runs = "image_name, scenario_name, is_executing_exploit, warmup_time, recording_time, exploit_start_time\n\
+                i, quiet_one, False, 15, 300, -1\ni, loud_one, True, 15, 300, 2\ni, gone, False, 1, 1, -1\n";
+    fs::write(folder.path().join("runs.csv"), runs).unwrap();
+    let set = read("lid-ds", folder.path()).unwrap().remove(0);
+    assert_eq!(
+        (set.streams.len(), set.has_split(), set.notes.len()),
+        (2, false, 1)
+    );
+    // One spelling for a call, whatever the tool.
+    assert_eq!(
+        set.streams.name(set.streams.get(0).symbols[1]),
+        "newfstatat"
+    );
+    assert_eq!(set.about[1].role, Role::Attack);
+    assert_eq!(set.about[1].exploit_ns, Some(12_000_000_000));
+
+    // A thread that ended before the exploit did nothing wrong.
+    let scenario = tempfile::tempdir().unwrap();
+    let recording = |part: &str, exploit: &str| {
+        let path = scenario.path().join(part);
+        fs::create_dir_all(&path).unwrap();
+        let mut zip = zip::ZipWriter::new(fs::File::create(path.join("r.zip")).unwrap());
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file("r.sc", options).unwrap();
+        let lines = "1000000000 0 5 sh 5 read > fd=1\n1000000001 0 5 sh 5 read < res=1\n3000000000 0 5 sh 6 write > \n";
+        zip.write_all(lines.as_bytes()).unwrap();
+        zip.start_file("r.json", options).unwrap();
+        zip.write_all(exploit.as_bytes()).unwrap();
+        zip.finish().unwrap();
+    };
+    recording("training", r#"{"exploit": false, "time": {"exploit": []}}"#);
+    recording(
+        "test/normal_and_attack",
+        r#"{"exploit": true, "time": {"exploit": [{"absolute": 2.0}]}}"#,
+    );
+    let set = read("lid-ds", scenario.path()).unwrap().remove(0);
+    let roles: Vec<Role> = set.about.iter().map(|about| about.role).collect();
+    assert_eq!(
+        roles,
+        [Role::Train, Role::Train, Role::Normal, Role::Attack]
+    );
+    recording("training", "{");
+    let error = read("lid-ds", scenario.path()).unwrap_err().to_string();
+    assert!(error.contains("description"), "{error}");
 }
 
 /// A strace log of these calls, one each millisecond from a second on.

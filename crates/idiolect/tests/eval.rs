@@ -126,6 +126,10 @@ fn what_is_wrong_is_said() {
         &["eval", "--data", "synthetic", "--data", "synthetic"],
         "two data sets",
     );
+    fail(
+        &["eval", "--data", "synthetic", "--part", "attack"],
+        "parts have their roles",
+    );
     // Too little to learn from is a row without figures, not an end.
     let data = format!("mine={folder}");
     let few = run(&[

@@ -7,9 +7,9 @@
 //! `label` (`normal`, `attack` or `train`), and where wanted `family` and `exploit_time`: seconds on the
 //! trace's own clock (`strace -ttt`), or `+12.5`, seconds after the trace's first call.
 
-use std::fs;
 use std::path::Path;
 
+use idiolect_trace::read::{Source, escape};
 use serde::Deserialize;
 
 use super::reader::{Exploit, Gatherer, Label, Reading};
@@ -48,32 +48,19 @@ fn folder(name: &str, path: &Path, reading: &Reading) -> Result<DataSet, DataErr
         Some(Label::of(Role::Normal))
     })?;
     let attacks = path.join("attack");
-    let io = |source| DataError::Io {
-        path: attacks.clone(),
-        source,
+    let below = escape(attacks.as_os_str().as_encoded_bytes());
+    let label = |source: &Source| {
+        let inside = source.origin.strip_prefix(&below).unwrap_or("");
+        let first = inside.trim_start_matches('/').split('/').next();
+        Some(Label {
+            role: Role::Attack,
+            // A file or an archive that lies beside the folders is of no family.
+            family: first
+                .filter(|name| !name.is_empty() && attacks.join(name).is_dir())
+                .map(str::to_owned),
+        })
     };
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(&attacks).map_err(io)? {
-        entries.push(entry.map_err(io)?.path());
-    }
-    entries.sort();
-    for entry in entries {
-        let family = entry
-            .is_dir()
-            .then(|| {
-                entry
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-            })
-            .flatten();
-        let label = |_: &_| {
-            Some(Label {
-                role: Role::Attack,
-                family: family.clone(),
-            })
-        };
-        gatherer.read(&entry, reading, &label)?;
-    }
+    gatherer.read(&attacks, reading, &label)?;
     gatherer.finish(name.to_owned())
 }
 

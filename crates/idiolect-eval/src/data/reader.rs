@@ -126,7 +126,9 @@ impl Gatherer {
                     .iter()
                     .filter_map(|about| about.times.as_ref());
                 let start = times.filter_map(|times| times.first().copied()).min();
-                start.ok_or("its calls have no times, so an exploit's time says nothing")? + ns
+                start
+                    .ok_or("its calls have no times, so an exploit's time says nothing")?
+                    .saturating_add(ns)
             }
         };
         for about in &mut self.about[first..] {

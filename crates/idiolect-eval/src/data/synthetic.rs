@@ -1,15 +1,15 @@
 //! Streams of a made-up program with known truth.
 //!
 //! A probabilistic automaton draws normal streams: a state's arcs have different calls, so the calls tell the
-//! state, and the true probability of each call is known ([`Truth::surprises`]). Three stretches of 16 to 32
-//! calls in the automaton are set in two sessions: `mode_a`, a stretch, `end_a`, a stretch, `mode_b`, a
-//! stretch, `end_b`, or with `b` first. Attacks are planted deviations, a family each:
+//! state, and the true probability of each call is known ([`Truth::surprises`]). A stream has four sessions, two
+//! that begin with `mode_a` and end with `end_a`, two that do so with `b`, in random order; between a session's
+//! beginning and its end lie 10 to 16 calls in the automaton. Attacks are planted deviations, a family each:
 //!
 //! | family | what | who can see it |
 //! |---|---|---|
 //! | `order` | neighbouring calls exchanged, three times, to what the automaton cannot make | who knows the order |
 //! | `unseen` | one call that no normal stream makes | who knows the set of calls |
-//! | `long-range` | each session ends as the other; every call comes as often as it should | who remembers a session's beginning for 16 calls or more |
+//! | `long-range` | each session ends as one of the other kind; every call comes as often as it should | who remembers a session's beginning for 10 calls or more |
 //! | `mix` | every state's likely and unlikely arcs exchanged: nothing impossible, but other proportions | who counts, or knows how likely calls are |
 //!
 //! Of the normal streams the family `rare` makes a legal call of a probability of 0.01: it must not be found.
@@ -29,8 +29,10 @@ const LIKELY: [f64; 3] = [0.65, 0.25, 0.1];
 /// States that have a rare arc besides, and its probability.
 const RARE_STATES: usize = 3;
 const RARE: f64 = 0.01;
-/// Calls of a stretch in the automaton: the fewest, and so many lengths.
-const STRETCH: (usize, usize) = (16, 17);
+/// Calls of a session in the automaton: the fewest, and so many lengths.
+const SESSION: (usize, usize) = (10, 7);
+/// Sessions of each of two kinds.
+const OF_A_KIND: usize = 2;
 /// Streams to learn from, normal ones to test on (plain, and with a rare call), attacks of each family.
 const TRAIN: usize = 300;
 const NORMAL: usize = 250;
@@ -154,20 +156,19 @@ impl Truth {
     /// automaton cannot make it, and from there on. Where sessions begin and end is taken as given.
     pub fn surprises<'c>(&self, calls: &[&'c str]) -> Vec<Option<f64>> {
         let mut state = Some(0);
-        let (mut first, mut open) = (None, None);
+        let mut begun: Vec<&str> = Vec::new();
+        let mut open = None;
         let mut of = |call: &'c str| {
             let at = state?;
             let surprise = match call.split_once('_') {
-                Some(("mode", mode)) => match first {
-                    None => {
-                        (first, open) = (Some(mode), Some(mode));
-                        Some(2f64.ln())
-                    }
-                    Some(before) => {
-                        open = Some(mode);
-                        (before != mode).then_some(0.0)
-                    }
-                },
+                Some(("mode", mode)) => {
+                    let of_kind = begun.iter().filter(|&&other| other == mode).count();
+                    let left = OF_A_KIND.saturating_sub(of_kind) as f64;
+                    let all = (2 * OF_A_KIND - begun.len().min(2 * OF_A_KIND)) as f64;
+                    begun.push(mode);
+                    open = Some(mode);
+                    (left > 0.0).then(|| (all / left).ln())
+                }
                 Some(("end", mode)) => (open.take() == Some(mode)).then_some(0.0),
                 _ => {
                     let arc = self.states[at].iter().find(|arc| arc.call == call);
@@ -184,25 +185,13 @@ impl Truth {
     }
 
     fn draw(&self, rng: &mut Rng, mix: bool) -> Vec<String> {
-        let modes = if rng.below(2) == 0 {
-            ["a", "b"]
-        } else {
-            ["b", "a"]
-        };
-        let marks = [
-            ("mode", modes[0]),
-            ("end", modes[0]),
-            ("mode", modes[1]),
-            ("end", modes[1]),
-        ];
+        let mut modes = ["a", "b"].repeat(OF_A_KIND);
+        rng.shuffle(&mut modes);
         let mut calls = Vec::new();
         let mut state = 0;
-        for (place, (mark, mode)) in marks.into_iter().enumerate() {
-            calls.push(format!("{mark}_{mode}"));
-            if place + 1 == marks.len() {
-                break;
-            }
-            for _ in 0..STRETCH.0 + rng.below(STRETCH.1) {
+        for mode in modes {
+            calls.push(format!("mode_{mode}"));
+            for _ in 0..SESSION.0 + rng.below(SESSION.1) {
                 let mut rest = rng.uniform();
                 let arcs = &self.states[state];
                 let chosen = arcs.iter().find(|arc| {
@@ -214,6 +203,7 @@ impl Truth {
                 calls.push(arc.call.clone());
                 state = arc.to;
             }
+            calls.push(format!("end_{mode}"));
         }
         calls
     }
@@ -306,7 +296,7 @@ mod tests {
                         .iter()
                         .position(|call| call.starts_with("end"))
                         .unwrap();
-                    assert!(end > STRETCH.0 && surprises[..end].iter().all(Option::is_some));
+                    assert!(end > SESSION.0 && surprises[..end].iter().all(Option::is_some));
                     assert_eq!(surprises[end], None);
                 }
                 Some("mix") => assert!(impossible == 0 && mean > 1.2, "{mean}"),

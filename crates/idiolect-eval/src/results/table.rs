@@ -32,7 +32,7 @@ const COLUMNS: [Column; 9] = [
         let reached = reached.map(|asked| asked.achieved.map_or_else(none, percent));
         reached.collect::<Vec<_>>().join(" / ")
     }),
-    ("less than the first", |row| {
+    ("AUC less the first's", |row| {
         let all = row.variants.iter().find(|v| v.variant == Variant::All);
         let auc = all.and_then(|v| v.differences.iter().find(|d| d.measure == Measure::Auc));
         auc.map_or_else(String::new, |d| {
@@ -51,8 +51,11 @@ const COLUMNS: [Column; 9] = [
     ("model", |row| bytes(row.cost.bytes)),
 ];
 
+/// Columns of a table on a terminal.
+const IN_TEXT: usize = 7;
+
 impl Results {
-    /// A table for each data set, for a terminal.
+    /// A table for each data set, for a terminal: without what detectors cost.
     pub fn as_text(&self) -> String {
         let mut text = String::new();
         for set in &self.sets {
@@ -60,7 +63,11 @@ impl Results {
             for note in &set.notes {
                 let _ = writeln!(text, "  {note}");
             }
-            let rows = rows(set);
+            // A terminal has no room for what things cost; the files have all.
+            let rows = rows(set)
+                .into_iter()
+                .map(|row| row[..=IN_TEXT.min(row.len() - 1)].to_vec());
+            let rows: Vec<Vec<String>> = rows.collect();
             let widths: Vec<usize> = (0..rows[0].len())
                 .map(|column| {
                     rows.iter()

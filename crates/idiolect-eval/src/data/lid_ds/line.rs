@@ -120,6 +120,7 @@ fn time(text: &str, clock: &mut Clock) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn lines_of_2021() {
@@ -160,5 +161,20 @@ mod tests {
         assert_eq!(after - before, 750_000_000);
         let bad = b"11 00:00:00 6 999 mysqld 22467 > futex";
         assert_eq!(Entry::parse(bad, &mut clock), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_breaks_it(
+            line in prop::collection::vec(any::<u8>(), 0..80),
+            fields in prop::collection::vec("[0-9:.+-]{0,20}|[<>]|[a-z]{1,5}", 0..12),
+        ) {
+            for mut clock in [Clock::Epoch, Clock::OfDay] {
+                Entry::parse(&line, &mut clock);
+                let text = fields.join(" ");
+                let parsed = Entry::parse(text.as_bytes(), &mut clock);
+                prop_assert!(parsed.is_none() || fields.iter().any(|field| field == "<" || field == ">"));
+            }
+        }
     }
 }

@@ -83,6 +83,9 @@ fn methods() -> Vec<Arc<dyn Method>> {
 }
 
 pub(super) fn run(args: &Eval, suite: Option<Suite>) -> Result<u8> {
+    if !args.reading.part.is_empty() {
+        bail!("--part chooses parts of one set to read; here a set's parts have their roles");
+    }
     let methods = methods();
     let names: Vec<&str> = match suite {
         _ if !args.detectors.is_empty() => args.detectors.iter().map(String::as_str).collect(),
