@@ -33,7 +33,7 @@ fn workplace(normal: u64) -> Workplace {
 
 #[test]
 fn two_folders_in_one_command() {
-    let workplace = workplace(90);
+    let workplace = workplace(150);
     let data = format!("mine={}", workplace.folder.path().display());
     let (results, results_path) = (workplace.at("results"), workplace.path("results"));
     let detectors = ["--detectors", "lstm,novelty,sum:lstm+novelty"];
@@ -50,7 +50,7 @@ fn two_folders_in_one_command() {
     ];
     args.extend(detectors);
     let ran = succeed(&args);
-    assert!(ran.out.contains("90 normal and 16 attacks"), "{}", ran.out);
+    assert!(ran.out.contains("150 normal and 16 attacks"), "{}", ran.out);
     let row = ran
         .out
         .lines()
