@@ -67,22 +67,17 @@ impl Results {
             let rows = rows(set)
                 .into_iter()
                 .map(|row| row[..=IN_TEXT.min(row.len() - 1)].to_vec());
-            let rows: Vec<Vec<String>> = rows.collect();
-            let widths: Vec<usize> = (0..rows[0].len())
-                .map(|column| {
-                    rows.iter()
-                        .map(|row| row[column].chars().count())
-                        .max()
-                        .unwrap_or(0)
-                })
-                .collect();
-            for row in &rows {
-                let cells = row
-                    .iter()
-                    .zip(&widths)
-                    .map(|(cell, &width)| format!("{cell:<width$}"));
-                let line = cells.collect::<Vec<_>>().join("  ");
-                let _ = writeln!(text, "{}", line.trim_end());
+            text += &layout(&rows.collect::<Vec<_>>());
+            for (what, rows) in [
+                (
+                    "above a threshold with at most 5 % false alarms, by family:",
+                    families(set),
+                ),
+                ("alarms while streams go on:", streaming(set)),
+            ] {
+                if rows.len() > 1 {
+                    let _ = write!(text, "\n{what}\n{}", layout(&rows));
+                }
             }
             text += &failures(set);
             text.push('\n');
@@ -273,6 +268,86 @@ fn rows(set: &SetResults) -> Vec<Vec<String>> {
         }
         cells.resize(COLUMNS.len() + 1, String::new());
         rows.push(cells);
+    }
+    rows
+}
+
+/// Cells in columns as wide as they need.
+fn layout(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// Most families that a terminal has room for.
+const FAMILIES: usize = 12;
+
+fn families(set: &SetResults) -> Vec<Vec<String>> {
+    let with = |row: &&Row| (1..=FAMILIES).contains(&row.families.len());
+    let Some(first) = set.rows.iter().find(with) else {
+        return Vec::new();
+    };
+    let names = first.families.iter().map(|family| {
+        let normal = if family.attack { "" } else { " (normal)" };
+        format!("{}{normal}: {}", family.name, family.streams)
+    });
+    let mut rows = vec![
+        std::iter::once("detector".to_owned())
+            .chain(names)
+            .collect(),
+    ];
+    for row in set.rows.iter().filter(with) {
+        let shares = row.families.iter();
+        let shares = shares.map(|family| family.above_at_5.map_or_else(none, three));
+        rows.push(
+            std::iter::once(row.detector.clone())
+                .chain(shares)
+                .collect(),
+        );
+    }
+    rows
+}
+
+fn streaming(set: &SetResults) -> Vec<Vec<String>> {
+    let heads = [
+        "detector",
+        "asked of normal streams",
+        "reached",
+        "attacks found",
+        "after calls",
+        "after seconds",
+        "false alarms in a row",
+        "of them an hour",
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for row in &set.rows {
+        let Some(s) = &row.streaming else {
+            continue;
+        };
+        let number = |value: f64| format!("{value:.1}");
+        rows.push(vec![
+            row.detector.clone(),
+            percent(s.asked),
+            percent(s.normal_ever),
+            s.detected.map_or_else(none, percent),
+            s.calls_to_detection.map_or_else(none, number),
+            s.seconds_to_detection.map_or_else(none, three),
+            number(s.consecutive_false_alarms),
+            s.false_alarms_per_hour.map_or_else(none, number),
+        ]);
     }
     rows
 }
