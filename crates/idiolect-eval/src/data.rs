@@ -265,21 +265,7 @@ impl DataSet {
 
     /// These streams alone, to learn from: with a table of their own calls and no others.
     pub fn only(&self, places: &[usize]) -> Streams {
-        let mut streams = Streams::default();
-        streams.abis.clone_from(&self.streams.abis);
-        for &place in places {
-            let stream = self.streams.get(place);
-            let symbols = stream.symbols.iter().map(|&symbol| match symbol {
-                Streams::GAP => Streams::GAP,
-                _ => streams.symbol(self.streams.name(symbol)),
-            });
-            let symbols = symbols.collect();
-            streams.push(Stream {
-                symbols,
-                ..stream.clone()
-            });
-        }
-        streams
+        only(&self.streams, places)
     }
 
     /// A hash of these streams in their order, with their roles, in hexadecimal: what a cached result
@@ -298,6 +284,27 @@ impl DataSet {
         }
         hex(&all.finalize())
     }
+}
+
+/// Some of these streams, with a table of their own calls and no others.
+pub(crate) fn only(of: &Streams, places: &[usize]) -> Streams {
+    let mut streams = Streams::default();
+    streams.abis.clone_from(&of.abis);
+    for &place in places {
+        let stream = of.get(place);
+        let symbols = stream.symbols.iter().map(|&symbol| match symbol {
+            Streams::GAP => Streams::GAP,
+            _ => streams.symbol(of.name(symbol)),
+        });
+        let symbols = symbols.collect();
+        streams.push(Stream {
+            name: stream.name.clone(),
+            start: stream.start,
+            symbols,
+            executable: stream.executable.clone(),
+        });
+    }
+    streams
 }
 
 /// Bytes in hexadecimal.

@@ -122,7 +122,7 @@ impl Pairing {
     /// Every valid pairing of the data as they are.
     ///
     /// # Errors
-    /// None of a table that is as it should be; see [`Pairing::of`].
+    /// None, while the table of pairings is as it should be: [`MixedNumberings`].
     pub fn all() -> Result<Vec<Self>, MixedNumberings> {
         PAIRINGS
             .iter()

@@ -10,14 +10,17 @@ use idiolect_detect::{
     Checkpoint, FitConfig, FitError, FitEvent, Profile, Streams, Unit, fit, split,
 };
 
+use crate::data::only;
+use crate::resample::folds;
+
 use super::per_call::{READOUTS, hear};
 use super::{Fitted, Job, Method, MethodError, Model, Progress, Readout, Score};
 
 /// Makes the configuration of a fit on these streams.
 type Configure = dyn Fn(&Streams) -> FitConfig + Send + Sync;
 
-/// An LSTM language model by one recipe. A fifth of the streams is held out for thresholds and a tenth to
-/// stop by, as in every profile.
+/// An LSTM language model by one recipe. About a fifth of the streams is held out for thresholds and, where
+/// they are enough, a tenth to stop by, as in every profile.
 #[derive(Clone)]
 pub struct Language {
     name: String,
@@ -67,12 +70,14 @@ impl Method for Language {
     }
 
     fn fit(&self, job: &Job<'_>, progress: &mut Progress<'_>) -> Result<Fitted, MethodError> {
+        let parts = Parts::of(job.streams, &self.configure)?;
+        let streams = only(job.streams, &parts.learned);
+        let job = &Job {
+            streams: &streams,
+            ..*job
+        };
         let mut config = (self.configure)(job.streams);
         config.train.seed = job.seed;
-        let split = split::split(job.streams, config.policy, config.windows.as_ref())
-            .map_err(MethodError::unfit)?;
-        let held_out = (split.unit == Unit::Stream)
-            .then(|| split.calibrate.iter().map(|piece| piece.stream).collect());
         let is_fresh = ["idio", "checkpoint"]
             .iter()
             .all(|ending| saved(job.scratch, ending).is_none());
@@ -83,10 +88,43 @@ impl Method for Language {
         let bytes = profile.to_bytes().map_err(MethodError::unfit)?.len() as u64;
         Ok(Fitted {
             model: Box::new(OfProfile(profile)),
-            held_out,
+            held_out: Some(parts.held_out),
             bytes,
             is_fresh,
         })
+    }
+}
+
+/// Which streams a fit is given, and which of all of them it learns nothing from.
+struct Parts {
+    learned: Vec<usize>,
+    held_out: Vec<usize>,
+}
+
+/// Folds of which one is held out where a fit would cut streams into blocks.
+const FOLDS: usize = 5;
+
+impl Parts {
+    /// A fit holds streams of its own out where there are enough. Else it would learn from the beginning of
+    /// every stream, and whole ones have to be held out before.
+    fn of(streams: &Streams, configure: &Arc<Configure>) -> Result<Self, MethodError> {
+        let config = configure(streams);
+        let split = split::split(streams, config.policy, config.windows.as_ref())
+            .map_err(MethodError::unfit)?;
+        if split.unit == Unit::Stream {
+            return Ok(Parts {
+                learned: (0..streams.len()).collect(),
+                held_out: split.calibrate.iter().map(|piece| piece.stream).collect(),
+            });
+        }
+        let fold_of = folds(&streams.content_hashes(), FOLDS, 0);
+        let (mut held_out, mut learned): (Vec<usize>, Vec<usize>) =
+            (0..streams.len()).partition(|&place| fold_of[place] == 0);
+        // Of one stream and its copies none can be held out.
+        if learned.is_empty() {
+            std::mem::swap(&mut held_out, &mut learned);
+        }
+        Ok(Parts { learned, held_out })
     }
 }
 
