@@ -96,6 +96,9 @@ pub struct Asked {
     pub supported: usize,
     /// The share of normal streams above the threshold.
     pub achieved: Option<f64>,
+    /// The same with copies left out: where a set is folded, all copies of a stream are in the fold that did
+    /// not learn it.
+    pub achieved_without_copies: Option<f64>,
     /// Its standard deviation over runs.
     pub deviation: Option<f64>,
     /// Where calibration said that the rate would lie, with a probability of 90 %.
@@ -338,7 +341,13 @@ fn tested<'a>(
 
 fn asked(set: &DataSet, ran: &Ran, runs: &[Run], rate: f64) -> Asked {
     let (mut achieved, mut detected, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    let mut without_copies = Vec::new();
     for run in runs {
+        let round = &ran.rounds[run.round].round;
+        let first: HashSet<usize> = set
+            .counted(round, Variant::WithoutCopies)
+            .into_iter()
+            .collect();
         let train = &ran.rounds[run.round].round.train;
         let held_out = &run.scored.held_out;
         let contents = held_out
@@ -351,18 +360,21 @@ fn asked(set: &DataSet, ran: &Ran, runs: &[Run], rate: f64) -> Asked {
         else {
             continue;
         };
-        let above = |role: Role| {
-            let of_role = tested(set, ran, run).filter(|&(_, _, of)| of == role);
-            mean(of_role.map(|(_, score, _)| f64::from(u8::from(score > threshold))))
+        let above = |role: Role, counts: &dyn Fn(usize) -> bool| {
+            let wanted = |&(place, _, of): &(usize, f32, Role)| of == role && counts(place);
+            let streams = tested(set, ran, run).filter(wanted);
+            mean(streams.map(|(_, score, _)| f64::from(u8::from(score > threshold))))
         };
-        achieved.extend(above(Role::Normal));
-        detected.extend(above(Role::Attack));
+        achieved.extend(above(Role::Normal, &|_| true));
+        without_copies.extend(above(Role::Normal, &|place| first.contains(&place)));
+        detected.extend(above(Role::Attack, &|_| true));
         expected.push([interval.low, interval.high]);
     }
     Asked {
         rate,
         supported: achieved.len(),
         achieved: mean(achieved.iter().copied()),
+        achieved_without_copies: mean(without_copies.into_iter()),
         deviation: deviation(achieved.iter().copied()),
         expected: mean(expected.iter().map(|e| e[0]))
             .zip(mean(expected.iter().map(|e| e[1])))

@@ -24,11 +24,17 @@ fn read(name: &str, path: &Path) -> Result<Vec<DataSet>, DataError> {
     DataSet::read(name, path, &Reading::default())
 }
 
-/// Unpacks a `.tar.gz` of the public data.
-fn unpacked(archive: &Path) -> tempfile::TempDir {
+/// Unpacks what lies below some paths of a `.tar.gz` of the public data.
+fn unpacked(archive: &Path, below: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let packed = flate2::read::GzDecoder::new(fs::File::open(archive).unwrap());
-    tar::Archive::new(packed).unpack(folder.path()).unwrap();
+    for entry in tar::Archive::new(packed).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().into_owned();
+        if below.iter().any(|wanted| path.starts_with(wanted)) {
+            entry.unpack_in(folder.path()).unwrap();
+        }
+    }
     folder
 }
 
@@ -69,7 +75,7 @@ fn unm_by_pairing() {
     let Some(archive) = public("unm/unm.tar.gz") else {
         return;
     };
-    let folder = unpacked(&archive);
+    let folder = unpacked(&archive, &["unm/xlock", "unm/synth-sendmail"]);
     let set = |name: &str| read(name, folder.path()).unwrap().remove(0);
     let counts = |set: &DataSet| {
         let attacks = (0..set.streams.len())
@@ -104,7 +110,7 @@ fn lid_ds_recordings_are_read_by_thread() {
     let Some(archive) = public("lid-ds/lid-ds.tar.gz") else {
         return;
     };
-    let folder = unpacked(&archive);
+    let folder = unpacked(&archive, &["lid-ds/2021-sc"]);
     let sample = folder
         .path()
         .join("lid-ds/2021-sc/training/aggressive_nightingale_1018");

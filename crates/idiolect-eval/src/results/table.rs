@@ -192,6 +192,8 @@ fn figures(row: &Row, line: &mut WriteLine<'_>) -> Result<(), csv::Error> {
             "achieved",
             [asked.achieved, low, high, asked.deviation],
         )?;
+        let figure = "achieved_without_copies";
+        line(&of, figure, only(asked.achieved_without_copies))?;
         line(&of, "detected", only(asked.detected))?;
     }
     for family in &row.families {
