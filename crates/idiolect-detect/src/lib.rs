@@ -20,7 +20,6 @@ mod fit;
 pub mod hmm;
 mod known;
 mod lstm;
-mod metrics;
 mod pool;
 pub mod portability;
 pub mod profile;
@@ -45,7 +44,6 @@ pub use fit::{
     Unsaved, fit,
 };
 pub use lstm::LstmModel;
-pub use metrics::{Detection, detection};
 pub use pool::{Next, Pool};
 pub use profile::Profile;
 pub use score::WITHHELD_AFTER_GAP;

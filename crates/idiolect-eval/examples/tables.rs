@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use idiolect_detect::hmm::{BaumWelch, HmmConfig, HmmModel, HmmSequence};
 use idiolect_detect::tables::{Escape, Smoothing, TableConfig, TableModel};
-use idiolect_detect::{Detector, DetectorState, Run, Token, Vocabulary, detection};
+use idiolect_detect::{Detector, DetectorState, Run, Token, Vocabulary};
+use idiolect_eval::metrics::detection;
 use idiolect_trace::read::{Part, ReadOptions, Sink, Source, read_path};
 use idiolect_trace::{Record, StartKind};
 

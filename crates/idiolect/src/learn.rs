@@ -7,10 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, bail};
 use idiolect_detect::profile::{Model, Profile, ProfileError};
-use idiolect_detect::split::Policy;
 use idiolect_detect::{
-    Checkpoint, FitConfig, FitError, FitEvent, Interval, ModelConfig, NetworkConfig, SignalKind,
-    Streams, Unit, Vocabulary, Windows, fit as fit_profile,
+    Checkpoint, FitConfig, FitError, FitEvent, Interval, Streams, Unit, Vocabulary, Windows,
+    fit as fit_profile,
 };
 use idiolect_nn::{EpochReport, Phase};
 use indicatif::ProgressBar;
@@ -18,6 +17,7 @@ use serde_json::json;
 
 use crate::args::{Learning, SplitName};
 use crate::interrupt::Interrupt;
+use crate::preset::fit_config;
 use crate::ui;
 
 /// A profile, and how it came about.
@@ -50,7 +50,7 @@ pub(crate) fn config(
             );
         }
         let split = split.or(learning.split).unwrap_or(SplitName::Content);
-        return Ok(of_model(model, split.policy(None)));
+        return Ok(fit_config(model, split.policy(None)));
     }
     let preset = learning.preset.unwrap_or_default();
     let mut recipe = preset.recipe(streams.calls());
@@ -108,24 +108,7 @@ pub(crate) fn config(
         (Some(_), _) if learning.split.is_none() => SplitName::Order,
         _ => bail!("--limit-windows takes windows in the order of the files: add --split order"),
     };
-    let network = NetworkConfig {
-        network: recipe.network,
-        windows: recipe.windows,
-        train: recipe.train,
-        augmentation: recipe.augmentation,
-    };
-    let policy = split.policy(learning.limit_windows);
-    Ok(of_model(ModelConfig::Network(Box::new(network)), policy))
-}
-
-fn of_model(model: ModelConfig, policy: Policy) -> FitConfig {
-    FitConfig {
-        model,
-        policy,
-        signal: SignalKind::Mean,
-        rate: None,
-        cross_fit: None,
-    }
+    Ok(recipe.fit_config(split.policy(learning.limit_windows)))
 }
 
 /// Fits a profile and shows how far it is. A checkpoint is saved now and then, through `save`.

@@ -1,7 +1,10 @@
 //! Networks and recipes that have a name.
 
 use clap::ValueEnum;
-use idiolect_detect::{Augmentation, Network, Windows};
+use idiolect_detect::split::Policy;
+use idiolect_detect::{
+    Augmentation, FitConfig, ModelConfig, Network, NetworkConfig, SignalKind, Windows,
+};
 use idiolect_nn::{Dropout, Init, Optimiser, Schedule, TrainConfig};
 
 use crate::args::SplitName;
@@ -38,6 +41,30 @@ pub(crate) struct Recipe {
     pub(crate) train: TrainConfig,
     pub(crate) augmentation: Augmentation,
     pub(crate) split: SplitName,
+}
+
+impl Recipe {
+    /// How to fit by it, on streams split by this policy.
+    pub(crate) fn fit_config(self, policy: Policy) -> FitConfig {
+        let network = NetworkConfig {
+            network: self.network,
+            windows: self.windows,
+            train: self.train,
+            augmentation: self.augmentation,
+        };
+        fit_config(ModelConfig::Network(Box::new(network)), policy)
+    }
+}
+
+/// How to fit any model.
+pub(crate) fn fit_config(model: ModelConfig, policy: Policy) -> FitConfig {
+    FitConfig {
+        model,
+        policy,
+        signal: SignalKind::Mean,
+        rate: None,
+        cross_fit: None,
+    }
 }
 
 /// Optimiser steps below which a network has learned next to nothing, however often it saw the data.

@@ -30,6 +30,16 @@ impl ModelConfig {
         }
     }
 
+    /// The same with this seed, where anything is random.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        match &mut self {
+            ModelConfig::Network(config) => config.train.seed = seed,
+            ModelConfig::Hmm(config) => config.seed = seed,
+            ModelConfig::Table(_) => {}
+        }
+        self
+    }
+
     /// Whether it gives each call a probability, so that its measure is the surprise.
     pub fn is_language_model(&self) -> bool {
         match self {

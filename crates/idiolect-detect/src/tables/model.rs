@@ -172,6 +172,16 @@ impl TableModel {
         }
     }
 
+    /// It as nothing but a detector.
+    pub fn into_detector(self) -> Box<dyn Detector> {
+        match self {
+            TableModel::Ngram(model) => Box::new(model),
+            TableModel::Ppm(model) => Box::new(model),
+            TableModel::Windows(model) => Box::new(model),
+            TableModel::Lookahead(model) => Box::new(model),
+        }
+    }
+
     /// What it was counted from, where that are n-grams.
     pub fn grams(&self) -> Option<&Grams> {
         match self {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use idiolect_detect::profile::{Model, Profile};
-use idiolect_detect::{Detection, Judge, SignalKind, detection};
+use idiolect_detect::{Judge, SignalKind};
+use idiolect_eval::metrics::{Detection, detection};
 use idiolect_nn::Form;
 use serde::Serialize;
 

@@ -5,7 +5,8 @@ use std::io::{BufWriter, StdoutLock, Write};
 
 use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
-use idiolect_detect::{Detection, Judge, Next, Pool, StreamScore, Verdict, detection};
+use idiolect_detect::{Judge, Next, Pool, StreamScore, Verdict};
+use idiolect_eval::metrics::{Detection, detection};
 use idiolect_trace::read::{Label, Part, escape};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
