@@ -206,7 +206,8 @@ impl DataSet {
     }
 
     /// The rounds of a test: one where the set has a split; else so many folds of the normal streams, by
-    /// the seed, of which each is tested by what was learned from the others. Attacks are tested in every
+    /// the seed, of which each is tested by what was learned from the others. Streams of one recording share a
+    /// fold; where there are fewer recordings than folds, copies of a stream do. Attacks are tested in every
     /// round, and never learned from.
     pub fn rounds(&self, folds: usize, seed: u64) -> Vec<Round> {
         let places = |role| {
@@ -224,10 +225,18 @@ impl DataSet {
                 test,
             }];
         }
+        let recordings: Vec<u32> = normal
+            .iter()
+            .map(|&place| self.about[place].recording)
+            .collect();
         let contents: Vec<[u8; 32]> = normal.iter().map(|&place| self.contents[place]).collect();
         let distinct = contents.iter().collect::<HashSet<_>>().len();
         let folds = folds.clamp(2, distinct.max(2));
-        let fold_of = resample::folds(&contents, folds, seed);
+        let fold_of = if recordings.iter().collect::<HashSet<_>>().len() >= folds {
+            resample::folds(&recordings, folds, seed)
+        } else {
+            resample::folds(&contents, folds, seed)
+        };
         let round = |fold: usize| {
             let of_fold = |tested: bool| {
                 let pairs = normal.iter().zip(&fold_of);
@@ -374,7 +383,10 @@ mod tests {
         let calls: Vec<String> = (0..12).map(|i| format!("c{} x", i / 2)).collect();
         let mut of: Vec<(Role, &str)> = calls.iter().map(|c| (Role::Normal, c.as_str())).collect();
         of.push((Role::Attack, "odd"));
-        let set = set(&of);
+        let mut set = set(&of);
+        for about in &mut set.about {
+            about.recording = 0;
+        }
         let rounds = set.rounds(3, 7);
         assert_eq!(rounds.len(), 3);
         let mut tested: Vec<usize> = rounds.iter().flat_map(|r| r.test.clone()).collect();
@@ -384,11 +396,25 @@ mod tests {
         for round in &rounds {
             assert!(round.test.contains(&12) && !round.train.contains(&12));
             assert_eq!((round.train.len(), round.test.len()), (8, 5));
-            // Copies never straddle.
+            // Of one recording: copies never straddle.
             assert!(round.train.iter().all(|t| !round.test.contains(&(t ^ 1))));
         }
         // More folds than different streams are as many as there are.
         assert_eq!(set.rounds(50, 7).len(), 6);
+        // Of several: streams of one never do, whatever their contents.
+        for (place, about) in set.about.iter_mut().enumerate() {
+            about.recording = place as u32 % 4;
+        }
+        for round in set.rounds(3, 7) {
+            let normal = round.test.iter().filter(|&&place| place < 12);
+            let tested: HashSet<usize> = normal.map(|place| place % 4).collect();
+            assert!(
+                round
+                    .train
+                    .iter()
+                    .all(|place| !tested.contains(&(place % 4)))
+            );
+        }
     }
 
     #[test]

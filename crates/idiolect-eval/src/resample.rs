@@ -5,6 +5,8 @@
 //! Every replicate has a generator of its own, by its number, so results do not depend on the number of
 //! threads, and two detectors are measured on the very same draws.
 
+use std::hash::Hash;
+
 use idiolect_nn::Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -230,21 +232,21 @@ pub fn deviation(values: impl Iterator<Item = f64>) -> Option<f64> {
     (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())
 }
 
-/// The fold of each stream, from 0: different contents are shuffled by the seed and dealt in turn, so folds
-/// are even in different contents, and copies share a fold.
-pub fn folds(contents: &[[u8; 32]], folds: usize, seed: u64) -> Vec<usize> {
+/// The fold of each stream, from 0, by what must not be torn apart (its content, its recording): different ones
+/// are shuffled by the seed and dealt in turn, so folds are even in them, and streams of one share a fold.
+pub fn folds<K: Ord + Hash>(of: &[K], folds: usize, seed: u64) -> Vec<usize> {
     /// Tells these draws from others of the seed.
     const FOLDS: u64 = u64::from_le_bytes(*b"folds\0\0\0");
-    let mut distinct: Vec<&[u8; 32]> = contents.iter().collect();
+    let mut distinct: Vec<&K> = of.iter().collect();
     distinct.sort_unstable();
     distinct.dedup();
     Rng::from_parts(&[seed, FOLDS]).shuffle(&mut distinct);
     let fold_of: std::collections::HashMap<_, _> = distinct
         .into_iter()
         .enumerate()
-        .map(|(place, content)| (content, place % folds.max(1)))
+        .map(|(place, one)| (one, place % folds.max(1)))
         .collect();
-    contents.iter().map(|content| fold_of[content]).collect()
+    of.iter().map(|one| fold_of[one]).collect()
 }
 
 #[cfg(test)]

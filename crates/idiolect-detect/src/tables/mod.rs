@@ -10,6 +10,7 @@ mod parts;
 mod plain;
 mod ppm;
 mod smoothing;
+mod walk;
 mod window_set;
 
 pub use grams::{Grams, MAX_ORDER, TableError};
@@ -22,23 +23,8 @@ pub use ppm::{Escape, PpmModel};
 pub use smoothing::Smoothing;
 pub use window_set::{WindowRule, WindowSet};
 
-use crate::detector::{FOREIGN_STATE, threads_or_all};
-use crate::{DetectorState, Run};
-
-/// The context that a stream is in.
-fn node_of(state: &DetectorState) -> u32 {
-    match state {
-        DetectorState::Context(node) => *node,
-        _ => panic!("{FOREIGN_STATE}"),
-    }
-}
-
-fn set_node(state: &mut DetectorState, to: u32) {
-    match state {
-        DetectorState::Context(node) => *node = to,
-        _ => panic!("{FOREIGN_STATE}"),
-    }
-}
+use crate::Run;
+use crate::detector::threads_or_all;
 
 /// Calls below which another thread is not worth its start.
 const FEW_CALLS: usize = 1 << 16;

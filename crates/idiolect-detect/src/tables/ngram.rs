@@ -1,12 +1,10 @@
 //! n-gram language models of calls.
 
-use idiolect_trace::StartKind;
-
 use super::automaton::{Automaton, Counted, EMPTY};
-use super::grams::{Grams, Short, TableError, short};
+use super::grams::{Grams, TableError, short};
 use super::smoothing::{self, Smoothing};
-use super::{in_turn, node_of, set_node};
-use crate::{Detector, DetectorState, Run, Token, Vocabulary};
+use super::walk::Walk;
+use crate::{Token, Vocabulary};
 
 /// An n-gram language model: the probability of a call given the `order - 1` tokens before it, of which
 /// the stream's start is the first.
@@ -74,8 +72,13 @@ impl NgramModel {
             + size_of_val(&self.log_probs[..])
             + size_of_val(&self.log_left[..])
     }
+}
 
-    /// The surprise of a call in a context, and the context after it.
+impl Walk for NgramModel {
+    fn automaton(&self) -> &Automaton {
+        &self.automaton
+    }
+
     #[inline]
     fn step(&self, node: u32, token: Token) -> (f32, u32) {
         let call = short(token);
@@ -99,48 +102,18 @@ impl NgramModel {
             None => (-log_prob - self.log_uniform, EMPTY),
         }
     }
-}
 
-impl Detector for NgramModel {
-    fn kind(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         "ngram"
     }
 
-    fn begin(&self, start: StartKind) -> DetectorState {
-        let start = Vocabulary::start(start) as Short;
-        DetectorState::Context(self.automaton.after_special(start))
-    }
-
-    fn observe(&self, state: &mut DetectorState, token: Token) -> f32 {
-        let (surprise, next) = self.step(node_of(state), token);
-        set_node(state, next);
-        surprise
-    }
-
-    fn observe_runs(&self, runs: &mut [Run<'_>], threads: usize) {
-        in_turn(runs, threads, |run| {
-            let mut node = node_of(run.state);
-            run.surprises.extend(run.tokens.iter().map(|&token| {
-                let (surprise, next) = self.step(node, token);
-                node = next;
-                surprise
-            }));
-            set_node(run.state, node);
-        });
-    }
-
-    fn gap(&self, state: &mut DetectorState) {
-        let gap = self.automaton.after_special(Vocabulary::GAP as Short);
-        set_node(state, gap);
-    }
-
-    fn predict(&self, state: &DetectorState, probabilities: &mut Vec<f32>) {
+    fn predict_after(&self, node: u32, probabilities: &mut Vec<f32>) {
         probabilities.clear();
         probabilities.resize(self.vocab, self.log_uniform.exp());
         for token in 1..Vocabulary::FIRST_CALL {
             probabilities[token as usize] = 0.0;
         }
-        for node in self.automaton.shortest_first(node_of(state)) {
+        for node in self.automaton.shortest_first(node) {
             let left = self.log_left[node as usize].exp();
             for probability in probabilities.iter_mut() {
                 *probability *= left;
@@ -155,8 +128,11 @@ impl Detector for NgramModel {
 
 #[cfg(test)]
 mod tests {
+    use super::super::grams::Short;
     use super::super::plain::{Contexts, VOCAB, contexts, longest, sequence};
     use super::*;
+    use crate::Detector;
+    use idiolect_trace::StartKind;
     use proptest::prelude::*;
 
     const UNIFORM: f64 = 0.2;

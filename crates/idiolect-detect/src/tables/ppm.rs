@@ -3,13 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
 use super::automaton::{Automaton, Counted, EMPTY};
-use super::grams::{Grams, Short, TableError, short};
-use super::{in_turn, node_of, set_node};
-use crate::{Detector, DetectorState, Run, Token, Vocabulary};
+use super::grams::{Grams, TableError, short};
+use super::walk::Walk;
+use crate::{Token, Vocabulary};
 
 /// How PPM shares out probability between the calls that followed a context, of which call w did c(w) of N
 /// times, T different ones in all, and the escape to a shorter context.
@@ -173,8 +172,13 @@ impl PpmModel {
         let of_nodes = size_of_val(&self.of_first[..]) + size_of_val(&self.of_shorter[..]);
         self.grams.bytes() + self.automaton.bytes() + size_of_val(&self.log_weights[..]) + of_nodes
     }
+}
 
-    /// The surprise of a call in a context, and the context after it.
+impl Walk for PpmModel {
+    fn automaton(&self) -> &Automaton {
+        &self.automaton
+    }
+
     #[inline]
     fn step(&self, node: u32, token: Token) -> (f32, u32) {
         let call = short(token);
@@ -197,43 +201,12 @@ impl PpmModel {
             None => (-log_prob, EMPTY),
         }
     }
-}
 
-impl Detector for PpmModel {
-    fn kind(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         "ppm"
     }
 
-    fn begin(&self, start: StartKind) -> DetectorState {
-        let start = Vocabulary::start(start) as Short;
-        DetectorState::Context(self.automaton.after_special(start))
-    }
-
-    fn observe(&self, state: &mut DetectorState, token: Token) -> f32 {
-        let (surprise, next) = self.step(node_of(state), token);
-        set_node(state, next);
-        surprise
-    }
-
-    fn observe_runs(&self, runs: &mut [Run<'_>], threads: usize) {
-        in_turn(runs, threads, |run| {
-            let mut node = node_of(run.state);
-            run.surprises.extend(run.tokens.iter().map(|&token| {
-                let (surprise, next) = self.step(node, token);
-                node = next;
-                surprise
-            }));
-            set_node(run.state, node);
-        });
-    }
-
-    fn gap(&self, state: &mut DetectorState) {
-        let gap = self.automaton.after_special(Vocabulary::GAP as Short);
-        set_node(state, gap);
-    }
-
-    fn predict(&self, state: &DetectorState, probabilities: &mut Vec<f32>) {
-        let node = node_of(state);
+    fn predict_after(&self, node: u32, probabilities: &mut Vec<f32>) {
         probabilities.clear();
         probabilities.extend((0..self.vocab as Token).map(|token| match token {
             1..Vocabulary::FIRST_CALL => 0.0,
@@ -244,6 +217,7 @@ impl Detector for PpmModel {
 
 #[cfg(test)]
 mod tests {
+    use super::super::grams::Short;
     use super::super::plain::{Contexts, VOCAB, contexts, longest, sequence};
     use super::*;
     use proptest::prelude::*;
@@ -300,9 +274,8 @@ mod tests {
                         let (surprise, _) = model.step(node, token);
                         prop_assert!((f64::from(surprise) + p.ln()).abs() < 1e-4, "{surprise} {p}");
                     }
-                    let state = DetectorState::Context(node);
                     let mut predicted = Vec::new();
-                    model.predict(&state, &mut predicted);
+                    model.predict_after(node, &mut predicted);
                     let sum: f32 = predicted.iter().sum();
                     prop_assert!((sum - 1.0).abs() < 1e-4, "{sum}");
                     node = model.step(node, token).1;

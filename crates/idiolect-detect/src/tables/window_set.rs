@@ -1,11 +1,9 @@
 //! Windows of calls that were or were not seen: STIDE and its kin.
 
-use idiolect_trace::StartKind;
-
 use super::automaton::{Automaton, Counted, EMPTY};
 use super::grams::{Grams, Short, TableError, short};
-use super::{in_turn, node_of, set_node};
-use crate::{Detector, DetectorState, Measure, Run, Token, Vocabulary};
+use super::walk::Walk;
+use crate::{Measure, Token, Vocabulary};
 
 /// What is said of a window of calls that was seen c times among the N of training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,8 +124,13 @@ impl WindowSet {
                 .max(0.0) as f32,
         }
     }
+}
 
-    /// What is said of the window that ends with a call, and the context after it.
+impl Walk for WindowSet {
+    fn automaton(&self) -> &Automaton {
+        &self.automaton
+    }
+
     #[inline]
     fn step(&self, node: u32, token: Token) -> (f32, u32) {
         let call = short(token);
@@ -143,10 +146,8 @@ impl WindowSet {
             None => (self.say(0), EMPTY),
         }
     }
-}
 
-impl Detector for WindowSet {
-    fn kind(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self.rule {
             WindowRule::Stide => "stide",
             WindowRule::TStide { .. } => "t-stide",
@@ -154,7 +155,7 @@ impl Detector for WindowSet {
         }
     }
 
-    fn measure(&self) -> Measure {
+    fn measured_in(&self) -> Measure {
         match self.rule {
             WindowRule::Stide => Measure::UnseenWindows,
             WindowRule::TStide { .. } => Measure::RareWindows,
@@ -162,44 +163,15 @@ impl Detector for WindowSet {
         }
     }
 
-    fn silent(&self) -> usize {
+    fn silent_calls(&self) -> usize {
         self.grams.order() - 1
-    }
-
-    fn begin(&self, start: StartKind) -> DetectorState {
-        let start = Vocabulary::start(start) as Short;
-        DetectorState::Context(self.automaton.after_special(start))
-    }
-
-    fn observe(&self, state: &mut DetectorState, token: Token) -> f32 {
-        let (said, next) = self.step(node_of(state), token);
-        set_node(state, next);
-        said
-    }
-
-    fn observe_runs(&self, runs: &mut [Run<'_>], threads: usize) {
-        in_turn(runs, threads, |run| {
-            let mut node = node_of(run.state);
-            run.surprises.extend(run.tokens.iter().map(|&token| {
-                let (said, next) = self.step(node, token);
-                node = next;
-                said
-            }));
-            set_node(run.state, node);
-        });
-    }
-
-    fn gap(&self, state: &mut DetectorState) {
-        let gap = self.automaton.after_special(Vocabulary::GAP as Short);
-        set_node(state, gap);
     }
 
     /// The share of each call among the windows of training that begin with the last `len - 1` calls; of
     /// calls that would make a window that counts as odd, 0.
-    fn predict(&self, state: &DetectorState, probabilities: &mut Vec<f32>) {
+    fn predict_after(&self, node: u32, probabilities: &mut Vec<f32>) {
         probabilities.clear();
         probabilities.resize(self.vocab, 0.0);
-        let node = node_of(state);
         if !self.automaton.is_full(node) {
             return;
         }
@@ -223,6 +195,8 @@ impl Detector for WindowSet {
 mod tests {
     use super::super::plain::{VOCAB, sequence};
     use super::*;
+    use crate::Detector;
+    use idiolect_trace::StartKind;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -264,12 +238,12 @@ mod tests {
                 };
                 prop_assert_eq!(set.len(), different);
                 let mut node = set.automaton.after_special(followed[0] as Short);
-                let mut silent = set.silent();
+                let mut silent = set.silent_calls();
                 for (place, &token) in followed.iter().enumerate().skip(1) {
                     let (said, next) = set.step(node, token);
                     node = next;
                     if token == Vocabulary::GAP {
-                        silent = set.silent();
+                        silent = set.silent_calls();
                         continue;
                     }
                     if silent > 0 {

@@ -50,6 +50,17 @@ pub(super) fn unit_counts(symbols: &[Symbol], of: &[Option<u32>], known: usize) 
     counts
 }
 
+/// The calls of training streams, and each of these as its [`unit_counts`].
+pub(super) fn points(streams: &Streams) -> (Calls, Vec<Vec<f32>>) {
+    let calls = Calls::of(streams);
+    let of = calls.translate(streams);
+    let points = streams
+        .iter()
+        .map(|stream| unit_counts(&stream.symbols, &of, calls.len()))
+        .collect();
+    (calls, points)
+}
+
 /// How often a stream makes each sequence of up to `longest` calls (at most 3), by a number that stands
 /// for it, as a unit vector in the Euclidean norm. A sequence does not reach over a gap.
 pub(super) fn unit_grams(

@@ -4,7 +4,7 @@ use idiolect_detect::Streams;
 use idiolect_nn::Rng;
 use rayon::prelude::*;
 
-use super::bag::{Calls, unit_counts};
+use super::bag::{Calls, points, unit_counts};
 use super::{Fitted, Job, Method, MethodError, Model, Progress, Readout, Score};
 
 /// How soon random cuts isolate a stream, as a unit vector of how often each call occurs (Liu, Ting and Zhou
@@ -35,13 +35,7 @@ impl Method for IsolationForest {
     }
 
     fn fit(&self, job: &Job<'_>, _progress: &mut Progress<'_>) -> Result<Fitted, MethodError> {
-        let calls = Calls::of(job.streams);
-        let of = calls.translate(job.streams);
-        let points: Vec<Vec<f32>> = job
-            .streams
-            .iter()
-            .map(|stream| unit_counts(&stream.symbols, &of, calls.len()))
-            .collect();
+        let (calls, points) = points(job.streams);
         let sample = SAMPLE.min(points.len());
         let deepest = (sample.max(2) as f64).log2().ceil() as usize;
         let trees: Vec<Node> = (0..TREES)

@@ -4,7 +4,7 @@ use idiolect_detect::Streams;
 use idiolect_nn::Rng;
 use rayon::prelude::*;
 
-use super::bag::{Calls, unit_counts};
+use super::bag::{Calls, points, unit_counts};
 use super::{Fitted, Job, Method, MethodError, Model, Progress, Readout, Score};
 
 /// A stream's distance to the nearest of k centres of the training streams, as unit vectors of how often each
@@ -34,13 +34,7 @@ impl Method for KMeans {
     }
 
     fn fit(&self, job: &Job<'_>, progress: &mut Progress<'_>) -> Result<Fitted, MethodError> {
-        let calls = Calls::of(job.streams);
-        let of = calls.translate(job.streams);
-        let points: Vec<Vec<f32>> = job
-            .streams
-            .iter()
-            .map(|stream| unit_counts(&stream.symbols, &of, calls.len()))
-            .collect();
+        let (calls, points) = points(job.streams);
         let k = ((points.len() as f64 / 2.0).sqrt().round() as usize).max(1);
         let mut centres = begin(&points, k, &mut Rng::from_parts(&[job.seed, k as u64]));
         let mut before = Vec::new();
