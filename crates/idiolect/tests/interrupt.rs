@@ -41,7 +41,7 @@ fn an_interrupted_training_goes_on_to_the_same_profile() {
     run_args(as_str(&args(&whole, &[])));
 
     // The moment at which the signal comes is not ours to choose, so it is tried until it came between
-    // the first epoch and the last.
+    // the first epoch and the last; by small steps, lest they leap over it to and fro.
     let checkpoint = place.at("broken.idio.checkpoint");
     let mut wait = Duration::from_millis(400);
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -62,11 +62,11 @@ fn an_interrupted_training_goes_on_to_the_same_profile() {
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         match output.status.code() {
-            Some(130) if said.contains("nothing to keep yet") => wait *= 2,
+            Some(130) if said.contains("nothing to keep yet") => wait = wait * 3 / 2,
             Some(130) => assert!(said.contains("--resume"), "{said}"),
-            Some(0) => wait /= 3,
+            Some(0) => wait = wait * 2 / 3,
             // So early that nobody listens for the signal yet.
-            None => wait *= 2,
+            None => wait = wait * 3 / 2,
             code => panic!("{code:?}: {said}"),
         }
     }
