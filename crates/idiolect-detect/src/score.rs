@@ -345,8 +345,8 @@ impl<'p> Judge<'p> {
         state.blocks.scored += 1;
         state.blocks.anomalous += u64::from(score > self.threshold(state.start));
         let ended = std::mem::replace(&mut state.unit, self.signals.begin());
-        let is_worst = |worst: &Box<(Signals, CallSet)>| score > worst.0.get(self.signal);
-        if state.worst.as_ref().is_none_or(is_worst) {
+        let is_worst = |worst: &(Signals, CallSet)| score > worst.0.get(self.signal);
+        if state.worst.as_deref().is_none_or(is_worst) {
             state.worst = Some(Box::new((signals, ended.set)));
         }
     }
