@@ -58,6 +58,11 @@ pub(crate) struct Eval {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
+    /// Also write streams.csv into the folder: the score of every tested stream by every detector, those
+    /// on the wrong side first
+    #[arg(long, requires = "output")]
+    score_lists: bool,
+
     /// Folds of a data set that has no split of its own
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(2..=20))]
     folds: u8,

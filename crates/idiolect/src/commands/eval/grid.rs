@@ -12,7 +12,7 @@ use idiolect_detect::split::Policy;
 use idiolect_eval::data::{DataSet, Reading};
 use idiolect_eval::grid::{Grid, GridError, Spec};
 use idiolect_eval::methods::{Language, Method, counted, whole_stream};
-use idiolect_eval::results::Results;
+use idiolect_eval::results::{Results, write_streams};
 use idiolect_trace::read::{ReadOptions, escape};
 
 use super::{Eval, Suite};
@@ -223,6 +223,12 @@ pub(super) fn run(args: &Eval, suite: Option<Suite>) -> Result<u8> {
     let results = Results::of(&grid, &ran, args.replicates as usize);
     if let Some(folder) = &args.output {
         save(&results, folder)?;
+        if args.score_lists {
+            let path = folder.join("streams.csv");
+            let mut file = WholeFile::create(&path)?;
+            write_streams(&grid, &ran, &mut file).with_context(|| cannot_write(&path))?;
+            file.finish()?;
+        }
     }
     let mut out = out();
     if args.json {
