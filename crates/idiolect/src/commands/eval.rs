@@ -50,7 +50,7 @@ pub(crate) struct Eval {
     learn_from: Option<String>,
 
     /// Detectors, separated by commas; the others are compared with the first
-    /// [default: lstm,ngram,stide,novelty,sum:lstm+novelty,sum:ngram+novelty,bag-3,k-means,isolation-forest]
+    /// [default: ngram/distinct3,ngram,lstm,stide,novelty,sum:lstm+novelty,sum:ngram+novelty,bag-3,k-means,isolation-forest]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     detectors: Vec<String>,
 

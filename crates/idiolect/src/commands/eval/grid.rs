@@ -22,11 +22,12 @@ use crate::output::{WholeFile, cannot_write, finish, out};
 use crate::preset::{Preset, fit_config};
 use crate::ui;
 
-/// Detectors where none are named: the language model, novelty of the set of calls, both, and what
-/// the literature compares with.
+/// Detectors where none are named: what train learns by default, language models, novelty of the set of calls,
+/// both, and what the literature compares with.
 const DETECTORS: &[&str] = &[
-    "lstm",
+    "ngram/distinct3",
     "ngram",
+    "lstm",
     "stide",
     "novelty",
     "sum:lstm+novelty",
