@@ -80,7 +80,8 @@ impl fmt::Display for Format {
 #[error("no such format: {0:?} (known: {known})", known = known())]
 pub struct UnknownFormat(pub String);
 
-fn known() -> String {
+/// The names of all formats, as a message lists them.
+pub(crate) fn known() -> String {
     Format::ALL.map(Format::as_str).join(", ")
 }
 
