@@ -35,6 +35,9 @@ mod lives;
 use self::event::ends_thread;
 pub(crate) use self::event::{CLONE_THREAD, Enter, Leave, Makes, Who, is_exec};
 
+/// Forks and execs that are remembered while they are open.
+const MAX_MAKERS: usize = 64;
+
 #[derive(Debug)]
 struct Open {
     enter: Enter,
@@ -58,6 +61,8 @@ struct Thread {
     exec: Option<Executed>,
     /// It called `exit`, at this time and as the so-many-th event.
     exiting: Option<(Option<u64>, u64)>,
+    /// Whether it is in [`Pairing::touched`].
+    touched: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +84,10 @@ pub(crate) struct Pairing {
     exits: bool,
     /// Whether events tell their process.
     processes: bool,
+    /// Threads that may have something open: those that did something since all was closed.
+    touched: Vec<u32>,
+    /// Threads that began a fork or an exec and may be in it still, the latest last.
+    makers: Vec<u32>,
     /// Threads whose birth was told, and not yet whether they are of a process of their own: what they show
     /// first will.
     unborn: HashMap<u32, Unborn>,
@@ -100,6 +109,8 @@ impl Pairing {
             first_incarnation: 0,
             exits: false,
             processes: false,
+            touched: Vec::new(),
+            makers: Vec::new(),
             unborn: HashMap::new(),
         }
     }
@@ -127,11 +138,21 @@ impl Pairing {
         {
             self.give_up(tid, out)?;
         }
+        if enter.makes.is_some() || is_exec(enter.name.as_str()) {
+            self.makers.retain(|maker| *maker != tid);
+            if self.makers.len() == MAX_MAKERS {
+                self.makers.remove(0);
+            }
+            self.makers.push(tid);
+        }
         let Some(thread) = self.threads.get_mut(&tid) else {
             return ControlFlow::Continue(());
         };
         thread.fresh = false;
         thread.cut = None;
+        if !std::mem::replace(&mut thread.touched, true) {
+            self.touched.push(tid);
+        }
         if ends_thread(enter.name.as_str()) {
             thread.exiting = Some((enter.time_ns, sequence));
             let record = call(&thread.stream, enter, None);
@@ -232,10 +253,19 @@ impl Pairing {
         time_ns: Option<u64>,
         out: &mut Emitter<'_>,
     ) -> ControlFlow<()> {
-        for tid in self.open_threads() {
+        let open = self.open_threads();
+        for tid in self.touched.drain(..) {
+            if let Some(thread) = self.threads.get_mut(&tid) {
+                thread.touched = thread.exec.is_some();
+            }
+        }
+        for tid in open {
             let Some(thread) = self.threads.get_mut(&tid) else {
                 continue;
             };
+            if thread.touched {
+                self.touched.push(tid);
+            }
             if let Some(open) = thread.open.take() {
                 thread.cut = Some(open.enter.name.clone());
                 let record = call(&thread.stream, open.enter, None);
@@ -286,13 +316,16 @@ impl Pairing {
 
     /// Threads with something open, by the order in which it began.
     fn open_threads(&self) -> Vec<u32> {
-        let mut open: Vec<(u64, u32)> = self
-            .threads
-            .iter()
-            .filter(|(_, thread)| thread.open.is_some() || thread.exec.is_some())
-            .map(|(tid, thread)| (thread.open.as_ref().map_or(0, |open| open.sequence), *tid))
-            .collect();
+        let begun = |tid: &u32| {
+            let thread = self.threads.get(tid)?;
+            match &thread.open {
+                Some(open) => Some((open.sequence, *tid)),
+                None => thread.exec.is_some().then_some((0, *tid)),
+            }
+        };
+        let mut open: Vec<(u64, u32)> = self.touched.iter().filter_map(begun).collect();
         open.sort_unstable();
+        open.dedup();
         open.into_iter().map(|(_, tid)| tid).collect()
     }
 

@@ -102,7 +102,7 @@ pub(crate) fn whole_u32(text: &[u8]) -> Option<u32> {
 
 /// Splits at the first space; the rest is empty where there is none.
 pub(crate) fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    match text.iter().position(|byte| *byte == b' ') {
+    match memchr::memchr(b' ', text) {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, b""),
     }
@@ -115,14 +115,12 @@ pub(crate) fn after<'a>(text: &'a [u8], needle: &[u8]) -> Option<&'a [u8]> {
 
 /// Where `needle` first stands in `text`.
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len())
-        .position(|window| window == needle)
+    memchr::memmem::find(text, needle)
 }
 
 /// Where `needle` last stands in `text`.
 pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len())
-        .rposition(|window| window == needle)
+    memchr::memmem::rfind(text, needle)
 }
 
 /// Length of a quoted string at the start of the text, both quotes included; None if it does not end.

@@ -57,6 +57,9 @@ impl Pairing {
                 time_ns,
                 executable,
             });
+            if !std::mem::replace(&mut thread.touched, true) {
+                self.touched.push(tid);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -127,7 +130,9 @@ impl Pairing {
         out: &mut Emitter<'_>,
     ) -> ControlFlow<()> {
         self.end(tid, None, None, out)?;
-        let incarnation = match self.threads.remove(&tid) {
+        let before = self.threads.remove(&tid);
+        let touched = before.as_ref().is_some_and(|before| before.touched);
+        let incarnation = match before {
             Some(before) => before.incarnation.saturating_add(1),
             None => self.first_incarnation,
         };
@@ -135,7 +140,8 @@ impl Pairing {
         if self.threads.len() >= self.capacity {
             self.make_room(out)?;
         }
-        let thread = Thread::new(stream, incarnation, fresh);
+        let mut thread = Thread::new(stream, incarnation, fresh);
+        thread.touched = touched;
         self.threads.insert(tid, thread);
         ControlFlow::Continue(())
     }
@@ -154,6 +160,7 @@ impl Pairing {
             self.end(tid, None, None, out)?;
         }
         self.threads.retain(|_, thread| thread.alive);
+        self.touched.retain(|tid| self.threads.contains_key(tid));
         if self.threads.len() <= self.capacity / 2 {
             return ControlFlow::Continue(());
         }
@@ -163,6 +170,8 @@ impl Pairing {
         for _ in self.threads.drain() {
             out.skip(SkipKind::OverBound, b"");
         }
+        self.touched.clear();
+        self.makers.clear();
         ControlFlow::Continue(())
     }
 
@@ -225,25 +234,16 @@ impl Pairing {
                 out,
             );
         }
-        let waits = |thread: &&mut Thread| {
-            let open = thread.open.as_ref();
-            open.is_some_and(|open| open.enter.makes.is_some() && open.child.is_none())
-        };
-        let told = leave.parent.filter(|parent| {
+        let waits = |parent: &u32| {
             let open = self
                 .threads
                 .get(parent)
                 .and_then(|thread| thread.open.as_ref());
             open.is_some_and(|open| open.enter.makes.is_some() && open.child.is_none())
-        });
-        let parent = match told {
-            Some(parent) => self.threads.get_mut(&parent),
-            None => self
-                .threads
-                .values_mut()
-                .filter(waits)
-                .max_by_key(|thread| thread.open.as_ref().map(|open| open.sequence)),
         };
+        let told = leave.parent.filter(waits);
+        let parent = told.or_else(|| self.makers.iter().rev().copied().find(waits));
+        let parent = parent.and_then(|parent| self.threads.get_mut(&parent));
         let Some((parent, open)) = parent.and_then(|thread| {
             let parent = thread.stream.tid;
             Some((parent, thread.open.as_mut()?))
@@ -270,13 +270,15 @@ impl Pairing {
             .tgid
             .or_else(|| self.threads.get(&tid).and_then(|thread| thread.stream.tgid))
             .unwrap_or(tid);
-        let mut others = self.threads.iter().filter(|(other, thread)| {
-            let open = thread.open.as_ref();
-            **other != tid
-                && thread.stream.tgid == Some(tgid)
-                && open.is_some_and(|open| is_exec(open.enter.name.as_str()))
-        });
-        let Some((&other, _)) = others.next() else {
+        let executes = |other: &u32| {
+            *other != tid
+                && self.threads.get(other).is_some_and(|thread| {
+                    let open = thread.open.as_ref();
+                    thread.stream.tgid == Some(tgid)
+                        && open.is_some_and(|open| is_exec(open.enter.name.as_str()))
+                })
+        };
+        let Some(other) = self.makers.iter().rev().copied().find(executes) else {
             return ControlFlow::Continue(false);
         };
         self.move_thread(other, tid, out)?;
@@ -293,9 +295,16 @@ impl Pairing {
         let Some(mut moved) = self.threads.remove(&old) else {
             return ControlFlow::Continue(());
         };
+        // Each keeps the place in the list that its number has.
+        let in_list = before.as_ref().is_some_and(|before| before.touched);
+        let touched = std::mem::replace(&mut moved.touched, true);
+        if !in_list {
+            self.touched.push(tid);
+        }
         // What it was is over; a number that comes back is another's.
         let mut gone = Thread::new(moved.stream.clone(), moved.incarnation, false);
         gone.alive = false;
+        gone.touched = touched;
         self.threads.insert(old, gone);
         moved.exiting = None;
         moved.incarnation = before.map_or(self.first_incarnation, |before| before.incarnation);
@@ -352,6 +361,7 @@ impl Thread {
             cut: None,
             exec: None,
             exiting: None,
+            touched: false,
         }
     }
 }
