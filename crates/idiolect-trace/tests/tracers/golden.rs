@@ -3,8 +3,8 @@
 //!
 //! `threads.c`, `done.c` and `copy.c` are the programs, built with `gcc -O1 -pthread -static` and run in
 //! `/tmp/demo` on kernel 6.18 by perf 6.1, trace-cmd 3.1.6, bpftrace 0.17 and strace 6.1. sysdig has no
-//! driver there: its text is what sysdig 0.29.3 prints of a capture that was made of the events in
-//! `perf-script/threads_raw_sched.txt`. LTTng's modules are not there either: `lttng` is written after the
+//! driver there: its text is what sysdig 0.29.3 prints of a capture that `tools/scap-of-perf.py` made of the
+//! events in `perf-script/threads_raw_sched.txt`. LTTng's modules are not there either: `lttng` is written after the
 //! documentation of LTTng 2.13 and babeltrace2 2.0, of the same events.
 //!
 //! The numbers of calls are counted by the mark of an enter, apart from the readers; the few exits without
