@@ -55,6 +55,25 @@ fn births_in_any_order() {
 }
 
 #[test]
+fn a_child_whose_process_is_not_told_is_born_all_the_same() {
+    let text = "1 10:00:00.000000001 0 a (7) < execve res=0 exe=a tid=7(a) pid=7(a) \n\
+                2 10:00:00.000000002 0 a (7) > clone3 \n\
+                3 10:00:00.000000003 0 a (7) < clone3 res=8 \n\
+                4 10:00:00.000000004 0 a (8) > read fd=3 \n\
+                5 10:00:00.000000005 0 a (8) < read res=1 \n";
+    assert_eq!(
+        tell(text).lines(),
+        [
+            "7 execve=0",
+            "7 <exec of 7>",
+            "7 clone3=8",
+            "8 <fork of 7>",
+            "8 read=1"
+        ]
+    );
+}
+
+#[test]
 fn a_number_of_another_namespace_is_not_the_child_s() {
     // In its container the child is 2; the events call it 8.
     let story = bpftrace(&[

@@ -140,6 +140,31 @@ proptest! {
         prop_assert_eq!(story.report.calls, enters + orphans);
     }
 
+    /// The same where only some lines tell the process.
+    #[test]
+    fn any_order_of_lines_with_and_without_processes(
+        picks in prop::collection::vec((0_usize..12, 1_u32..4, 0_u32..4), 1..60),
+    ) {
+        let line = |(what, tid, process): (usize, u32, u32)| {
+            let what = [
+                "sys_enter: NR 0 (3)", "sys_exit: NR 0 = 1", "sys_enter: NR 56 (11)",
+                "sys_enter: NR 435 (7f)", "sys_exit: NR 435 = 2", "sys_exit: NR 56 = 0",
+                "sys_enter: NR 59 (7f)", "sys_exit: NR 59 = 0", "sys_enter: NR 60 (0)",
+                "sys_exit: NR 435 = 3", "sys_exit: NR 435 = 0", "sys_exit: NR -1 = 0",
+            ][what];
+            let process = match process {
+                0 => String::new(),
+                known => format!("{known}/"),
+            };
+            format!("x {process}{tid} [000] 5.000001: raw_syscalls:{what}\n")
+        };
+        let text: String = picks.iter().copied().map(line).collect();
+        let story = try_tell(text.as_bytes(), Some(Format::PerfScript)).unwrap();
+        let enters = text.lines().filter(|line| line.contains("sys_enter")).count() as u64;
+        let orphans = story.skipped(SkipKind::OrphanResumed);
+        prop_assert_eq!(story.report.calls, enters + orphans);
+    }
+
     #[test]
     fn no_bytes_break_it(
         noise in prop::collection::vec(any::<u8>(), 0..200),

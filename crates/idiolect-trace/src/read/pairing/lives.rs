@@ -105,7 +105,7 @@ impl Pairing {
     /// A thread of which nothing but the number is known.
     pub(super) fn begin(&mut self, who: Who, tid: u32, out: &mut Emitter<'_>) -> ControlFlow<()> {
         if let Some(Unborn { parent, time_ns }) = self.unborn.remove(&tid) {
-            return self.born(
+            return self.shown(
                 parent,
                 tid,
                 made(Makes::Either, who),
@@ -175,7 +175,7 @@ impl Pairing {
         ControlFlow::Continue(())
     }
 
-    /// Yields that a thread or process was made, and puts it in the table.
+    /// A thread or process was made. Where it is not clear which of the two, what it shows first will tell.
     pub(super) fn born(
         &mut self,
         parent: Option<u32>,
@@ -190,6 +190,19 @@ impl Pairing {
             self.unborn.insert(tid, Unborn { parent, time_ns });
             return ControlFlow::Continue(());
         }
+        self.shown(parent, tid, makes, tgid, time_ns, out)
+    }
+
+    /// Yields that a thread or process was made, and puts it in the table.
+    fn shown(
+        &mut self,
+        parent: Option<u32>,
+        tid: u32,
+        makes: Makes,
+        tgid: Option<u32>,
+        time_ns: Option<u64>,
+        out: &mut Emitter<'_>,
+    ) -> ControlFlow<()> {
         let parent = parent.and_then(|parent| self.threads.get(&parent));
         let parent = parent.map(|parent| parent.stream.clone());
         let mut stream = StreamId::thread(self.origin.clone(), tid);
@@ -225,7 +238,7 @@ impl Pairing {
         out: &mut Emitter<'_>,
     ) -> ControlFlow<()> {
         if let Some(Unborn { parent, time_ns }) = self.unborn.remove(&tid) {
-            return self.born(
+            return self.shown(
                 parent,
                 tid,
                 made(Makes::Either, who),
@@ -250,12 +263,12 @@ impl Pairing {
         }) else {
             let name = leave.name.as_ref().map_or("", |name| name.as_str());
             let makes = made(Makes::of(name, None).unwrap_or(Makes::Either), who);
-            return self.born(None, tid, makes, who.tgid, leave.time_ns, out);
+            return self.shown(None, tid, makes, who.tgid, leave.time_ns, out);
         };
         open.child = Some(tid);
         let (makes, time_ns) = (open.enter.makes, open.enter.time_ns);
         let makes = made(makes.unwrap_or(Makes::Either), who);
-        self.born(parent, tid, makes, who.tgid, time_ns, out)
+        self.shown(parent, tid, makes, who.tgid, time_ns, out)
     }
 
     /// Where another thread than the first executes a program, it goes on under the first one's number.
