@@ -226,11 +226,15 @@ fn continued(event: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&event[..at], &event[at + MARK.len()..]))
 }
 
+/// The longest name of a program with its thread and a call's name, in bytes, with room to spare.
+const MAX_BEFORE: usize = 256;
+
 /// Splits at the call's name, which follows a thread's number or begins the event.
 fn at_call(event: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let head = &event[..event.len().min(MAX_BEFORE)];
     let mut from = 0;
     loop {
-        let open = from + memchr::memchr(b'(', &event[from..])?;
+        let open = from + memchr::memchr(b'(', &head[from..])?;
         from = open + 1;
         let name = event[..open]
             .iter()
