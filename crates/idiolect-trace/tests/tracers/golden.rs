@@ -11,6 +11,7 @@
 //! one (of the `execve` that starts the program, and of what the recorder did before) come on top.
 
 use std::fs;
+use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use idiolect_trace::read::{Format, SkipKind};
@@ -403,4 +404,28 @@ fn outcomes_agree_between_sysdig_and_perf() {
     for (sysdig, perf) in told {
         assert_eq!(sysdig, perf);
     }
+}
+
+#[test]
+fn a_recording_of_lid_ds_as_it_is_shipped() {
+    // An archive of the text, its labels and its measurements.
+    let text = golden("sysdig/threads_lid-ds_2021.sc");
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in [
+        ("r.sc", text.as_str()),
+        (
+            "r.json",
+            "{\n    \"exploit\": false,\n    \"time\": {}\n}\n",
+        ),
+        ("r.res", "timestamp,cpu_usage\r\n1631078867.045,0.09\r\n"),
+    ] {
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file(name, options).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    let archive = zip.finish().unwrap().into_inner();
+    let (got, totals) = crate::collect::bytes("r.zip", &archive).unwrap();
+    assert_eq!(got.origins(), ["r.zip:r.sc"]);
+    assert_eq!(totals.calls, tell(&text).report.calls);
+    assert_eq!(totals.skipped_files, 2);
 }
