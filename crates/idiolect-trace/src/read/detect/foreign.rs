@@ -54,6 +54,8 @@ impl Foreign {
             Foreign::Profile => ": it is what the traces are scored with",
             Foreign::Scap => ". Write it out as text first (sysdig -r FILE)",
             Foreign::PerfData => ". Write it out as text first (perf script)",
+            Foreign::TraceDat => ". Write it out as text first (trace-cmd report)",
+            Foreign::Ctf => ". Write it out as text first (babeltrace2 FOLDER)",
             Foreign::NumberPairs => ". Name the table of its call numbers (--numbering)",
             _ => "",
         }
