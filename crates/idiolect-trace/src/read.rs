@@ -16,6 +16,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 mod archive;
+mod bpftrace;
+mod clock;
 mod detect;
 mod drive;
 mod error;
@@ -23,12 +25,19 @@ mod format;
 mod input;
 mod jsonl;
 mod line;
+mod lttng;
+mod names;
 mod numbering;
 mod open;
+mod pairing;
+mod perf_trace;
 mod skips;
 mod source;
 mod strace;
+mod sysdig;
+mod text;
 mod tokens;
+mod tracepoint;
 mod unm;
 
 pub use detect::Foreign;

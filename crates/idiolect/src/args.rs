@@ -61,8 +61,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
-    /// What the traces are written in: adfa, strace, unm, plain or jsonl [default: found by
-    /// content]
+    /// What the traces are written in: strace, sysdig, sysdig-json, perf-trace, perf-script, ftrace,
+    /// bpftrace, lttng, adfa, unm, plain or jsonl [default: found by content]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 

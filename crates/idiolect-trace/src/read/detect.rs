@@ -6,6 +6,7 @@ use crate::read::{Format, Label, Part};
 use crate::table;
 
 mod foreign;
+mod tracers;
 
 pub use foreign::Foreign;
 pub(crate) use foreign::by_magic;
@@ -72,6 +73,9 @@ pub(crate) fn detect(head: &[u8], hints: Hints) -> Detected {
     if let Some(foreign) = foreign::by_lines(&lines) {
         return Detected::Foreign(foreign);
     }
+    if let Some(format) = tracers::by_lines(&lines) {
+        return Detected::Known(format);
+    }
     if is_strace(&lines) {
         return Detected::Known(Format::Strace);
     }
@@ -131,6 +135,8 @@ fn by_json(lines: &[&[u8]]) -> Option<Detected> {
     });
     Some(if ours {
         Detected::Known(Format::Jsonl)
+    } else if let Some(format) = tracers::by_json(lines) {
+        Detected::Known(format)
     } else {
         Detected::Foreign(foreign::json(lines))
     })

@@ -96,7 +96,7 @@ impl Lines<'_> {
                 break;
             }
             let mut rest = &chunk[..n];
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            while let Some(end) = memchr::memchr(b'\n', rest) {
                 if self.piece(&rest[..end]).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }

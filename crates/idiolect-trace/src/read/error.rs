@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::read::format::known;
 use crate::read::{Foreign, Format, Numbering};
 
 /// Why a trace could not be read. Each says where, and what to do; all text in it is safe to print.
@@ -54,7 +55,8 @@ pub enum ReadError {
     /// The format cannot be told from the content.
     #[error(
         "{origin}: cannot tell which format this text is in; it begins {excerpt:?}. \
-         If it is a trace, name its format (--format strace, adfa, plain, jsonl or unm)"
+         If it is a trace, name its format (--format {known})",
+        known = known()
     )]
     Unrecognised {
         /// The source.

@@ -17,16 +17,37 @@ pub enum Format {
     Jsonl,
     /// The University of New Mexico's: a process number and a call a line.
     Unm,
+    /// The text that sysdig prints, LID-DS among it.
+    Sysdig,
+    /// The JSON that sysdig prints (`-j`).
+    SysdigJson,
+    /// The text that perf trace prints.
+    PerfTrace,
+    /// The text that perf script prints of tracepoints of system calls.
+    PerfScript,
+    /// The text of ftrace, or of trace-cmd report, with tracepoints of system calls.
+    Ftrace,
+    /// What bpftrace prints of the program that the documentation gives.
+    Bpftrace,
+    /// The text that babeltrace prints of a kernel's trace by LTTng.
+    Lttng,
 }
 
 impl Format {
     /// All of them, in the order in which help lists them.
-    pub const ALL: [Format; 5] = [
+    pub const ALL: [Format; 12] = [
         Format::Strace,
         Format::Adfa,
         Format::Plain,
         Format::Jsonl,
         Format::Unm,
+        Format::Sysdig,
+        Format::SysdigJson,
+        Format::PerfTrace,
+        Format::PerfScript,
+        Format::Ftrace,
+        Format::Bpftrace,
+        Format::Lttng,
     ];
 
     /// The name used on the command line.
@@ -37,6 +58,13 @@ impl Format {
             Format::Plain => "plain",
             Format::Jsonl => "jsonl",
             Format::Unm => "unm",
+            Format::Sysdig => "sysdig",
+            Format::SysdigJson => "sysdig-json",
+            Format::PerfTrace => "perf-trace",
+            Format::PerfScript => "perf-script",
+            Format::Ftrace => "ftrace",
+            Format::Bpftrace => "bpftrace",
+            Format::Lttng => "lttng",
         }
     }
 }
@@ -49,8 +77,13 @@ impl fmt::Display for Format {
 
 /// The text names no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such format: {0:?} (known: strace, adfa, plain, jsonl, unm)")]
+#[error("no such format: {0:?} (known: {known})", known = known())]
 pub struct UnknownFormat(pub String);
+
+/// The names of all formats, as a message lists them.
+pub(crate) fn known() -> String {
+    Format::ALL.map(Format::as_str).join(", ")
+}
 
 impl FromStr for Format {
     type Err = UnknownFormat;

@@ -5,13 +5,19 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::Abi;
+use crate::read::bpftrace::BpftraceReader;
 use crate::read::detect::{self, Detected, HEAD_BYTES, Hints};
 use crate::read::drive::{Driven, drive};
 use crate::read::input::{Counted, Head, Meter, UnpackBound};
 use crate::read::jsonl::JsonlReader;
+use crate::read::line::LineReader;
+use crate::read::lttng::LttngReader;
+use crate::read::perf_trace::PerfTraceReader;
 use crate::read::skips::EXCERPT_BYTES;
 use crate::read::strace::StraceReader;
+use crate::read::sysdig::{SysdigJsonReader, SysdigReader};
 use crate::read::tokens::{Words, read_words};
+use crate::read::tracepoint::TracepointReader;
 use crate::read::unm::{Plausibility, UnmReader};
 use crate::read::{
     FileSkip, Foreign, Format, ReadError, ReadOptions, Sink, SkipKind, Source, SourceReport,
@@ -156,25 +162,24 @@ impl Reading<'_> {
         let origin = &source.origin;
         let limit = self.options.limits.line_bytes;
         let sink = &mut *self.sink;
-        match source.format {
-            Format::Adfa => read_words(Words::Adfa, input, origin, report, sink),
+        let options = self.options;
+        let mut reader: Box<dyn LineReader + '_> = match source.format {
+            Format::Adfa => return read_words(Words::Adfa, input, origin, report, sink),
             Format::Plain => {
-                let words = Words::Plain(self.options.abi);
-                read_words(words, input, origin, report, sink)
+                let words = Words::Plain(options.abi);
+                return read_words(words, input, origin, report, sink);
             }
-            Format::Jsonl => {
-                let mut reader = JsonlReader::new(origin.clone());
-                drive(&mut reader, input, origin, limit, report, sink)
-            }
-            Format::Unm => {
-                let mut reader = UnmReader::new(origin.clone(), self.options, &mut self.unm);
-                drive(&mut reader, input, origin, limit, report, sink)
-            }
-            Format::Strace => {
-                let mut reader = StraceReader::new(source, self.options);
-                drive(&mut reader, input, origin, limit, report, sink)
-            }
-        }
+            Format::Jsonl => Box::new(JsonlReader::new(origin.clone())),
+            Format::Unm => Box::new(UnmReader::new(origin.clone(), options, &mut self.unm)),
+            Format::Strace => Box::new(StraceReader::new(source, options)),
+            Format::Sysdig => Box::new(SysdigReader::new(source, options)),
+            Format::SysdigJson => Box::new(SysdigJsonReader::new(source, options)),
+            Format::PerfTrace => Box::new(PerfTraceReader::new(source, options)),
+            Format::PerfScript | Format::Ftrace => Box::new(TracepointReader::new(source, options)),
+            Format::Bpftrace => Box::new(BpftraceReader::new(source, options)),
+            Format::Lttng => Box::new(LttngReader::new(source, options)),
+        };
+        drive(&mut *reader, input, origin, limit, report, sink)
     }
 
     /// Tells the sink of a file that is passed over whole.
@@ -219,7 +224,7 @@ fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadE
         total: units,
         units: match source.format {
             Format::Adfa | Format::Plain => "words",
-            Format::Strace | Format::Jsonl | Format::Unm => "lines",
+            _ => "lines",
         },
         first_line: first.first_line,
         excerpt: first.excerpt.clone(),

@@ -2,7 +2,7 @@
 
 use super::ending::{self, DETACHED, Ending, UNFINISHED};
 use super::message::{self, Message};
-use super::text::{ascii, count_while, find, is_name_byte, rfind, take_number, take_u32};
+use crate::read::text::{ascii, count_while, find, is_name_byte, rfind, take_number, take_u32};
 use crate::{Abi, CallName, ExitStatus, table};
 
 /// One event of a trace.

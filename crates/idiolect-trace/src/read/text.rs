@@ -1,60 +1,130 @@
-//! Small steps through a line's bytes that every part of the reader takes.
+//! Small steps through a line's bytes that readers of text take.
 
 /// The bytes after the leading spaces.
-pub(super) fn skip_spaces(text: &[u8]) -> &[u8] {
+pub(crate) fn skip_spaces(text: &[u8]) -> &[u8] {
     let spaces = text.iter().take_while(|b| **b == b' ').count();
     &text[spaces..]
 }
 
 /// How many of the leading bytes satisfy a condition.
-pub(super) fn count_while(text: &[u8], condition: impl Fn(u8) -> bool) -> usize {
+pub(crate) fn count_while(text: &[u8], condition: impl Fn(u8) -> bool) -> usize {
     text.iter().take_while(|b| condition(**b)).count()
 }
 
 /// Splits off a decimal number. None without a digit or beyond 64 bits.
-pub(super) fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
     let (digits, rest) = text.split_at(count_while(text, |b| b.is_ascii_digit()));
     Some((ascii(digits)?.parse().ok()?, rest))
 }
 
 /// Splits off a decimal number that fits 32 bits: of a process or a call.
-pub(super) fn take_u32(text: &[u8]) -> Option<(u32, &[u8])> {
+pub(crate) fn take_u32(text: &[u8]) -> Option<(u32, &[u8])> {
     let (number, rest) = take_number(text)?;
     Some((u32::try_from(number).ok()?, rest))
 }
 
+/// Nanoseconds of a second.
+pub(crate) const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Splits off an optional `.764563`, in nanoseconds: at most nine digits.
+pub(crate) fn fraction(text: &[u8]) -> Option<(u64, &[u8])> {
+    let Some(digits) = text.strip_prefix(b".") else {
+        return Some((0, text));
+    };
+    let count = count_while(digits, |b| b.is_ascii_digit());
+    if !(1..=9).contains(&count) {
+        return None;
+    }
+    let (value, rest) = take_number(digits)?;
+    let missing = u32::try_from(9 - count).ok()?;
+    Some((value * 10_u64.pow(missing), rest))
+}
+
+/// Splits off `12118.778907`, in nanoseconds.
+pub(crate) fn seconds(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (whole, rest) = take_number(text)?;
+    let (fraction, rest) = fraction(rest)?;
+    let ns = whole.checked_mul(NS_PER_SECOND)?.checked_add(fraction)?;
+    Some((ns, rest))
+}
+
+/// Splits off `22:30:34.764563`, in nanoseconds since midnight.
+pub(crate) fn time_of_day(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (hours, rest) = take_number(text)?;
+    let (minutes, rest) = take_number(rest.strip_prefix(b":")?)?;
+    let (seconds, rest) = take_number(rest.strip_prefix(b":")?)?;
+    // A leap second is written as the sixtieth.
+    if hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    let (fraction, rest) = fraction(rest)?;
+    let whole = hours * 3600 + minutes * 60 + seconds;
+    Some((whole * NS_PER_SECOND + fraction, rest))
+}
+
 /// A number in base 16 or 8, all of the text.
-pub(super) fn radix(digits: &[u8], radix: u32) -> Option<u64> {
+pub(crate) fn radix(digits: &[u8], radix: u32) -> Option<u64> {
     let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_alphanumeric);
     u64::from_str_radix(ascii(digits).filter(|_| valid)?, radix).ok()
 }
 
 /// The text, if it is ASCII.
-pub(super) fn ascii(text: &[u8]) -> Option<&str> {
+pub(crate) fn ascii(text: &[u8]) -> Option<&str> {
     std::str::from_utf8(text)
         .ok()
         .filter(|text| text.is_ascii())
 }
 
 /// Whether the byte can stand in a call's name.
-pub(super) fn is_name_byte(byte: u8) -> bool {
+pub(crate) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
+/// What was split off, if nothing follows it.
+pub(crate) fn whole(split: Option<(u64, &[u8])>) -> Option<u64> {
+    split
+        .filter(|(_, rest)| rest.is_empty())
+        .map(|(value, _)| value)
+}
+
+/// The decimal number, with its sign, that the text is.
+pub(crate) fn whole_i64(text: &[u8]) -> Option<i64> {
+    ascii(text)?.parse().ok()
+}
+
+/// The number of a process or thread that the text is.
+pub(crate) fn whole_u32(text: &[u8]) -> Option<u32> {
+    match take_u32(text)? {
+        (number, b"") => Some(number),
+        _ => None,
+    }
+}
+
+/// Splits at the first space; the rest is empty where there is none.
+pub(crate) fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b' ', text) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, b""),
+    }
+}
+
+/// What follows the first `needle` in `text`.
+pub(crate) fn after<'a>(text: &'a [u8], needle: &[u8]) -> Option<&'a [u8]> {
+    Some(&text[find(text, needle)? + needle.len()..])
+}
+
 /// Where `needle` first stands in `text`.
-pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len())
-        .position(|window| window == needle)
+pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, needle)
 }
 
 /// Where `needle` last stands in `text`.
-pub(super) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len())
-        .rposition(|window| window == needle)
+pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::rfind(text, needle)
 }
 
 /// Length of a quoted string at the start of the text, both quotes included; None if it does not end.
-pub(super) fn quoted_len(text: &[u8]) -> Option<usize> {
+pub(crate) fn quoted_len(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         match text.get(at)? {
@@ -72,7 +142,7 @@ const MAX_PATH: usize = 4096;
 ///
 /// strace writes `\n`, `\t`, `\v`, `\f`, `\r`, `\"`, `\\`, octal of one to three digits, and `\x..` with
 /// `-x` and `-xx`. None if the text does not start with a whole string, or the string was abbreviated.
-pub(super) fn unquote(text: &[u8]) -> Option<String> {
+pub(crate) fn unquote(text: &[u8]) -> Option<String> {
     if text.first() != Some(&b'"') {
         return None;
     }
