@@ -11,10 +11,12 @@
 mod bag;
 mod counted;
 mod forest;
+mod index;
 mod k_means;
 mod language;
 mod nearest;
 mod novelty;
+mod one_class;
 mod per_call;
 
 use std::fmt::Debug;
@@ -33,6 +35,7 @@ use forest::IsolationForest;
 use k_means::KMeans;
 use nearest::Nearest;
 use novelty::SetNovelty;
+use one_class::OneClass;
 
 /// A way to learn what is normal.
 pub trait Method: Debug + Send + Sync {
@@ -185,6 +188,8 @@ pub fn whole_stream() -> Vec<Arc<dyn Method>> {
         Arc::new(SetNovelty),
         Arc::new(Nearest::new("bag-1", 1)),
         Arc::new(Nearest::new("bag-3", 3)),
+        Arc::new(OneClass::new("svm-1", 1)),
+        Arc::new(OneClass::new("svm-3", 3)),
         Arc::new(KMeans),
         Arc::new(IsolationForest),
     ]
