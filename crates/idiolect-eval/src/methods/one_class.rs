@@ -180,10 +180,7 @@ mod tests {
     fn copies_share_a_weight() {
         let bag = |gram| vec![(gram, 1.0)];
         let (points, times) = different(vec![bag(2), bag(1), bag(2), bag(2)]);
-        assert_eq!(
-            (points, times),
-            (vec![bag(1), bag(2)], vec![1.0, 3.0])
-        );
+        assert_eq!((points, times), (vec![bag(1), bag(2)], vec![1.0, 3.0]));
     }
 
     #[test]

@@ -30,7 +30,9 @@ impl<'a> Kernel<'a> {
             let mut products = Vec::new();
             self.index.products(&self.points[place], &mut products);
             let pairs = products.iter();
-            let mut row: Vec<f32> = pairs.map(|&product| rbf(self.gamma, product) as f32).collect();
+            let mut row: Vec<f32> = pairs
+                .map(|&product| rbf(self.gamma, product) as f32)
+                .collect();
             row[place] = 1.0;
             row
         })
