@@ -25,8 +25,8 @@ pub use header::{Decision, Provenance, TokenScheme};
 use crate::hmm::HmmModel;
 use crate::tables::TableModel;
 use crate::{
-    Calibration, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit, Vocabulary,
-    WindowModel,
+    Calibration, CoderModel, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit,
+    Vocabulary, WindowModel,
 };
 
 /// What was learned of a program's normal behaviour.
@@ -62,6 +62,8 @@ pub enum Model {
     Table(TableModel),
     /// A hidden Markov model.
     Hmm(HmmModel),
+    /// A model that rebuilds windows.
+    Coder(CoderModel),
 }
 
 impl Model {
@@ -72,6 +74,7 @@ impl Model {
             Model::Window(model) => model,
             Model::Table(model) => model.detector(),
             Model::Hmm(model) => model,
+            Model::Coder(model) => model,
         }
     }
 
@@ -80,7 +83,7 @@ impl Model {
         match self {
             Model::Lstm(model) => Some(model),
             Model::Window(model) => Some(model.network()),
-            Model::Table(_) | Model::Hmm(_) => None,
+            Model::Table(_) | Model::Hmm(_) | Model::Coder(_) => None,
         }
     }
 }
@@ -111,7 +114,7 @@ impl Profile {
                 Model::Window(windows) => {
                     *windows = WindowModel::of(held(windows.network()), windows.inputs());
                 }
-                Model::Table(_) | Model::Hmm(_) => {}
+                Model::Table(_) | Model::Hmm(_) | Model::Coder(_) => {}
             }
         }
     }

@@ -190,6 +190,15 @@ impl DataSet {
         synthetic::read(seed)
     }
 
+    /// Streams of another made-up program, by a seed, whose attacks are each hidden from some kind of detector and
+    /// whose normal streams would deceive others: `synthetic/limits` in docs/evaluation.md.
+    ///
+    /// # Errors
+    /// None: there are always normal streams and attacks.
+    pub fn limits(seed: u64) -> Result<Self, DataError> {
+        synthetic::read_limits(seed)
+    }
+
     /// Whether a stream is an attack.
     pub fn is_attack(&self, stream: usize) -> bool {
         self.about[stream].role == Role::Attack
@@ -314,6 +323,23 @@ pub(crate) fn only(of: &Streams, places: &[usize]) -> Streams {
         });
     }
     streams
+}
+
+/// These streams, each from its last call to its first.
+pub(crate) fn reversed(streams: &Streams) -> Streams {
+    let mut reversed = only(streams, &[]);
+    for stream in streams.iter() {
+        let symbols = stream.symbols.iter().rev().map(|&symbol| match symbol {
+            Streams::GAP => Streams::GAP,
+            _ => reversed.symbol(streams.name(symbol)),
+        });
+        let symbols = symbols.collect();
+        reversed.push(Stream {
+            symbols,
+            ..stream.clone()
+        });
+    }
+    reversed
 }
 
 /// Bytes in hexadecimal.

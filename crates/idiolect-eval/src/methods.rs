@@ -9,6 +9,8 @@
 //! call of [`PerCall::new`].
 
 mod bag;
+mod both_ways;
+mod coded;
 mod counted;
 mod forest;
 mod index;
@@ -27,6 +29,8 @@ use std::sync::Arc;
 use idiolect_detect::{Stream, Streams, Token, Vocabulary};
 use idiolect_trace::StartKind;
 
+pub use both_ways::BothWays;
+pub use coded::coded;
 pub use counted::counted;
 pub use language::Language;
 pub use per_call::{Built, PerCall};
@@ -81,6 +85,12 @@ impl Readout {
     /// Mean over distinct 3-grams of the surprise at their occurrences, in nats.
     pub const DISTINCT: Readout = Readout {
         name: "distinct3",
+        floor: 0.001,
+    };
+    /// The largest mean surprise over 20 calls, in nats a call; of windows that were never seen it is the locality
+    /// frame of Hofmeyr, Forrest and Somayaji 1998.
+    pub const WINDOW: Readout = Readout {
+        name: "window",
         floor: 0.001,
     };
     /// A distance from 0 to 1.

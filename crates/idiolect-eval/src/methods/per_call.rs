@@ -22,12 +22,13 @@ pub struct Built {
 /// Makes a detector of normal streams.
 type Build = dyn Fn(&Job<'_>) -> Result<Built, String> + Send + Sync;
 
-/// A method of any [`Detector`]: scored by mean surprise, by the mean over distinct 3-grams, and while it
-/// goes on by the mean of the last 20 calls.
+/// A method of any [`Detector`]: scored by mean surprise, by the mean over distinct 3-grams, by the largest
+/// mean over 20 calls, and while it goes on by the mean of the last 20.
 #[derive(Clone)]
 pub struct PerCall {
     name: String,
     settings: String,
+    is_seeded: bool,
     build: Arc<Build>,
 }
 
@@ -41,7 +42,16 @@ impl PerCall {
         PerCall {
             name: name.into(),
             settings: settings.into(),
+            is_seeded: false,
             build: Arc::new(build),
+        }
+    }
+
+    /// The same, whose fits depend on the job's seed.
+    pub fn seeded(self) -> Self {
+        PerCall {
+            is_seeded: true,
+            ..self
         }
     }
 }
@@ -55,7 +65,7 @@ impl fmt::Debug for PerCall {
 }
 
 /// What is read off the surprises of calls.
-pub(super) const READOUTS: [Readout; 2] = [Readout::MEAN, Readout::DISTINCT];
+pub(super) const READOUTS: [Readout; 3] = [Readout::MEAN, Readout::DISTINCT, Readout::WINDOW];
 
 impl Method for PerCall {
     fn name(&self) -> &str {
@@ -71,7 +81,7 @@ impl Method for PerCall {
     }
 
     fn is_seeded(&self) -> bool {
-        false
+        self.is_seeded
     }
 
     fn fit(&self, job: &Job<'_>, _progress: &mut Progress<'_>) -> Result<Fitted, MethodError> {
@@ -150,7 +160,7 @@ pub(super) fn hear(
 /// The scores of a stream from the surprises of its symbols. A gap's own counts for nothing, nor do those of so
 /// many calls at the beginning and after a gap, of which the detector says nothing; a window does not reach
 /// over a gap.
-fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
+pub(super) fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
     const WINDOW: usize = SignalSettings::WINDOW;
     let (mut sum, mut calls) = (0.0, 0u32);
     let mut grams: HashMap<[u32; 3], (f64, u32)> = HashMap::new();
@@ -182,8 +192,10 @@ fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
     // The order of a map is random, and sums depend on it.
     means.sort_by(f64::total_cmp);
     let distinct = means.iter().sum::<f64>() / means.len().max(1) as f64;
+    let mean = sum / f64::from(calls.max(1));
+    let window = after_each.iter().copied().fold(0.0, f32::max);
     Score {
-        whole: vec![(sum / f64::from(calls.max(1))) as f32, distinct as f32],
+        whole: vec![mean as f32, distinct as f32, window],
         after_each: Some(after_each),
     }
 }
@@ -222,7 +234,8 @@ mod tests {
     fn a_gram_counts_once_however_often_it_comes() {
         // Symbols 1 2 1 2 1 2: the grams ..1, .12, 121, 212, and the last two come twice.
         let score = of_surprises(&[1, 2, 1, 2, 1, 2], &[6.0, 5.0, 1.0, 2.0, 3.0, 4.0], 0);
-        assert_eq!(score.whole, [3.5, (6.0 + 5.0 + 2.0 + 3.0) / 4.0]);
+        let distinct = (6.0 + 5.0 + 2.0 + 3.0) / 4.0;
+        assert_eq!(score.whole, [3.5, distinct, 21.0 / 20.0]);
     }
 
     #[test]

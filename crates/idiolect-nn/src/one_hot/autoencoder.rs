@@ -23,6 +23,16 @@ pub struct AutoencoderConfig {
     pub seed: u64,
 }
 
+impl AutoencoderConfig {
+    /// Layers that are the narrower the nearer to the code.
+    pub const USUAL: AutoencoderConfig = AutoencoderConfig {
+        hidden: 64,
+        code: 16,
+        steps: 3_000,
+        seed: 1,
+    };
+}
+
 /// An autoencoder (Rumelhart, Hinton and Williams 1986) that rebuilds windows through a narrow layer; of
 /// system calls LID-DS' `AE`. How odd a window is tells its distance from what is made of it.
 ///
@@ -45,6 +55,18 @@ const BETWEEN: usize = 50;
 impl Autoencoder {
     /// Most units of a layer.
     pub const MAX_WIDTH: usize = 1_024;
+
+    /// The names of its tensors, in their order.
+    pub const TENSORS: [&'static str; 8] = [
+        "input",
+        "input_bias",
+        "code",
+        "code_bias",
+        "decoder",
+        "decoder_bias",
+        "output",
+        "output_bias",
+    ];
 
     /// Trains one on these windows. Threads have no part in it.
     ///
@@ -73,17 +95,12 @@ impl Autoencoder {
         let mut moments = Moments::new(optimiser.kind, net.weights().len());
         let mut gradient = vec![0.0; net.weights().len()];
         let mut work = Work::new(sizes);
-        let ends = ends(windows);
+        let ends = windows.ends();
         for at in 0..steps {
             if at % BETWEEN == 0 && observer(at as f64 / steps as f64).is_break() {
                 return Err(OneHotError::Stopped);
             }
-            let batch: Vec<&[u32]> = (0..BATCH)
-                .map(|_| {
-                    let drawn = rng.below(ends[ends.len() - 1] as usize) as u64;
-                    windows.window(ends.partition_point(|&end| end <= drawn))
-                })
-                .collect();
+            let batch: Vec<&[u32]> = (0..BATCH).map(|_| windows.draw(&ends, &mut rng)).collect();
             net.gradient(&batch, &mut work, &mut gradient);
             let done = at as f64 / steps as f64;
             let rate = LEARNING_RATE * (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
@@ -115,10 +132,8 @@ impl Autoencoder {
         weights: &[Vec<f32>],
     ) -> Result<Self, OneHotError> {
         let sizes = Sizes::new(Shape::new(len, vocab)?, hidden, code)?;
-        let shapes = sizes.tensors();
-        let fits = |(tensor, (_, [rows, width])): (&Vec<f32>, &(_, [usize; 2]))| {
-            tensor.len() == rows * width
-        };
+        let shapes = sizes.shapes();
+        let fits = |(tensor, [rows, width]): (&Vec<f32>, &[usize; 2])| tensor.len() == rows * width;
         if weights.len() != shapes.len() || !weights.iter().zip(&shapes).all(fits) {
             return Err(OneHotError::Malformed("the layers have other shapes"));
         }
@@ -133,8 +148,8 @@ impl Autoencoder {
     /// token; a bias is one row.
     pub fn tensors(&self) -> Vec<(&'static str, [usize; 2], &[f32])> {
         let mut rest = self.net.weights();
-        let tensors = self.net.sizes().tensors().into_iter();
-        tensors
+        let named = Self::TENSORS.into_iter().zip(self.net.sizes().shapes());
+        named
             .map(|(name, [rows, width])| {
                 let (values, others) = rest.split_at(rows * width);
                 rest = others;
@@ -159,18 +174,6 @@ impl Autoencoder {
     pub fn distance(&self, window: &[u32], room: &mut Vec<f32>) -> f32 {
         self.net.sizes().shape.share(self.net.square(window, room))
     }
-}
-
-/// The running sum of counts.
-fn ends(windows: &WindowCounts) -> Vec<u64> {
-    let mut sum = 0;
-    let counts = windows.counts.iter();
-    counts
-        .map(|&count| {
-            sum += u64::from(count);
-            sum
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod map;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use crate::Rng;
+
 pub use autoencoder::{Autoencoder, AutoencoderConfig};
 pub use map::{Map, MapConfig};
 
@@ -118,6 +120,24 @@ impl WindowCounts {
     /// Never: there is a window at least.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
+    }
+
+    /// The running sum of how often they came.
+    fn ends(&self) -> Vec<u64> {
+        let mut sum = 0;
+        let counts = self.counts.iter();
+        counts
+            .map(|&count| {
+                sum += u64::from(count);
+                sum
+            })
+            .collect()
+    }
+
+    /// One of them, each as likely as it is frequent, by their running sum.
+    fn draw(&self, ends: &[u64], rng: &mut Rng) -> &[u32] {
+        let drawn = rng.below(ends.last().map_or(0, |&all| all as usize)) as u64;
+        self.window(ends.partition_point(|&end| end <= drawn))
     }
 
     fn window(&self, place: usize) -> &[u32] {

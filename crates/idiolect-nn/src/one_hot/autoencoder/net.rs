@@ -27,25 +27,25 @@ impl Sizes {
         })
     }
 
-    /// Name, rows and columns of each tensor, in the order in which they lie.
-    pub(super) fn tensors(self) -> [(&'static str, [usize; 2]); 8] {
+    /// Rows and columns of each tensor, in the order in which they lie.
+    pub(super) fn shapes(self) -> [[usize; 2]; 8] {
         let (rows, hidden, code) = (self.shape.rows(), self.hidden, self.code);
         [
-            ("input", [rows, hidden]),
-            ("input_bias", [1, hidden]),
-            ("code", [code, hidden]),
-            ("code_bias", [1, code]),
-            ("decoder", [hidden, code]),
-            ("decoder_bias", [1, hidden]),
-            ("output", [rows, hidden]),
-            ("output_bias", [1, rows]),
+            [rows, hidden],
+            [1, hidden],
+            [code, hidden],
+            [1, code],
+            [hidden, code],
+            [1, hidden],
+            [rows, hidden],
+            [1, rows],
         ]
     }
 
     /// All weights, or all gradients, as their tensors.
     fn split(self, all: &[f32]) -> [&[f32]; 8] {
         let mut rest = all;
-        self.tensors().map(|(_, [rows, width])| {
+        self.shapes().map(|[rows, width]| {
             let (tensor, others) = rest.split_at(rows * width);
             rest = others;
             tensor
@@ -54,7 +54,7 @@ impl Sizes {
 
     fn split_mut(self, all: &mut [f32]) -> [&mut [f32]; 8] {
         let mut rest = all;
-        self.tensors().map(|(_, [rows, width])| {
+        self.shapes().map(|[rows, width]| {
             let (tensor, others) = std::mem::take(&mut rest).split_at_mut(rows * width);
             rest = others;
             tensor
@@ -124,9 +124,9 @@ impl Net {
             }
         }
         let all = sizes
-            .tensors()
+            .shapes()
             .iter()
-            .map(|(_, [rows, width])| rows * width)
+            .map(|[rows, width]| rows * width)
             .sum();
         let mut weights = vec![0.0; all];
         let [input, _, code, _, decoder, _, output, output_bias] = sizes.split_mut(&mut weights);
@@ -375,7 +375,8 @@ mod tests {
         let mut net = Net::fresh(sizes, &windows, &mut rng);
         // Away from the beginning, where biases are 0; what never came stays at 0.
         let (rows, mut from) = (sizes.shape.rows(), 0);
-        for (name, [height, width]) in sizes.tensors() {
+        let names = super::super::Autoencoder::TENSORS;
+        for (name, [height, width]) in names.into_iter().zip(sizes.shapes()) {
             for weight in &mut net.weights[from..from + height * width] {
                 if *weight != 0.0 || (name.ends_with("bias") && width != rows) {
                     *weight += 0.3 * rng.normal() as f32;
