@@ -118,7 +118,7 @@ of_bags(
 )
 of_bags(
     "isolation-forest",
-    lambda rows: IsolationForest(100, max_samples=min(256, len(rows)), random_state=seed, n_jobs=1).fit(rows),
+    lambda rows: IsolationForest(max_samples=min(256, len(rows)), random_state=seed).fit(rows),
     lambda model, rows: -model.score_samples(rows),
 )
 
