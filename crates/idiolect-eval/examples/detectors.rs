@@ -1,6 +1,6 @@
-//! One side of `scripts/detectors.sh`: detectors timed on one thread, and what they come to. Without more arguments it
-//! writes what the other side is to work on, too: the streams as numbers, and what hidden Markov models begin
-//! with. Prints a JSON object for each work: seconds to fit and to score, the AUC, and what else can be compared.
+//! One side of `scripts/detectors.sh`: detectors timed on one thread, and what they come to. Into the folder it writes
+//! what the other side is to work on: the streams as numbers, and what hidden Markov models begin with. Prints a JSON
+//! object for each work: seconds to fit and to score, the AUC, and what else can be compared.
 //!
 //! `cargo run --release -p idiolect-eval --example detectors FOLDER ROUND [ADFA-LD.zip]`
 
