@@ -234,8 +234,8 @@ mod tests {
             let before = over(&|x| next[a][x], 0.0);
             let after = over(&|x| stationary[x] * next[x][c] / stationary[c], 0.0);
             let both: f64 = (0..3).map(|x| next[a][x] * next[x][c]).sum();
-            for x in 0..3 {
-                let exact = -(next[a][x] * next[x][c] / both).ln();
+            for (x, from) in next.iter().enumerate() {
+                let exact = -(next[a][x] * from[c] / both).ln();
                 let told = surprise(first + x, &before, |token| after[token], &prior);
                 assert!((f64::from(told) - exact).abs() < 1e-5, "{told} {exact}");
             }

@@ -393,7 +393,7 @@ mod tests {
         net.gradient(&batch, &mut work, &mut gradient);
         let mut away = gradient.clone();
         let mut checked = 0;
-        for place in 0..gradient.len() {
+        for (place, &ours) in gradient.iter().enumerate() {
             let weight = net.weights[place];
             let mut at = |moved: f32| {
                 net.weights[place] = weight + moved;
@@ -405,7 +405,7 @@ mod tests {
             net.weights[place] = weight;
             if weight != 0.0 {
                 checked += 1;
-                let (ours, limit) = (gradient[place], 2e-3 * (1.0 + told.abs()));
+                let limit = 2e-3 * (1.0 + told.abs());
                 assert!((told - ours).abs() < limit, "{place}: {told} {ours}");
             }
         }
