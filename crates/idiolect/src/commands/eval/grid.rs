@@ -11,7 +11,7 @@ use idiolect_detect::hmm::HmmConfig;
 use idiolect_detect::split::Policy;
 use idiolect_eval::data::{DataSet, Reading};
 use idiolect_eval::grid::{Grid, GridError, Spec};
-use idiolect_eval::methods::{Language, Method, counted, whole_stream};
+use idiolect_eval::methods::{BothWays, Language, Method, coded, counted, whole_stream};
 use idiolect_eval::results::{Results, write_streams};
 use idiolect_trace::read::{ReadOptions, escape};
 
@@ -33,6 +33,7 @@ const DETECTORS: &[&str] = &[
     "sum:lstm+novelty",
     "sum:ngram+novelty",
     "bag-3",
+    "svm-3",
     "k-means",
     "isolation-forest",
 ];
@@ -40,6 +41,7 @@ const DETECTORS: &[&str] = &[
 const QUICK: &[&str] = &[
     "lstm",
     "lstm/distinct3",
+    "bilstm",
     "ngram",
     "markov",
     "ppm",
@@ -55,8 +57,12 @@ const QUICK: &[&str] = &[
     "ranks:lstm+novelty",
     "bag-1",
     "bag-3",
+    "svm-1",
+    "svm-3",
     "k-means",
     "isolation-forest",
+    "som",
+    "autoencoder",
 ];
 /// Those of the suite `paper`: what the literature has, Kim et al. 2016 and our own.
 const PAPER: &[&str] = &[
@@ -76,6 +82,7 @@ const PAPER: &[&str] = &[
     "hmm",
     "lstm",
     "lstm/distinct3",
+    "bilstm",
     "novelty",
     "novelty/kth",
     "sum:ngram+novelty",
@@ -91,8 +98,12 @@ const PAPER: &[&str] = &[
     "vote:kim-200+kim-400+kim-2x400",
     "bag-1",
     "bag-3",
+    "svm-1",
+    "svm-3",
     "k-means",
     "isolation-forest",
+    "som",
+    "autoencoder",
 ];
 /// Seeds of the made-up sets of the suite `quick`.
 const QUICK_SETS: [u64; 2] = [1, 2];
@@ -110,14 +121,16 @@ fn methods() -> Vec<Arc<dyn Method>> {
         ("kim-2x400", Preset::Kim2x400),
         ("seed", Preset::Seed),
     ];
-    let language = presets.into_iter().map(|(name, preset)| {
-        let language = Language::new(name, move |streams| {
+    let language_of = |name: &str, preset: Preset| {
+        Language::new(name, move |streams| {
             let recipe = preset.recipe(streams.calls());
             let policy = recipe.split.policy(None);
             recipe.fit_config(policy)
-        });
-        Arc::new(language) as Arc<dyn Method>
-    });
+        })
+    };
+    let language = presets
+        .into_iter()
+        .map(|(name, preset)| Arc::new(language_of(name, preset)) as Arc<dyn Method>);
     let hmm = Language::new("hmm", |_| {
         let config = HmmConfig {
             states: 40,
@@ -128,7 +141,12 @@ fn methods() -> Vec<Arc<dyn Method>> {
         fit_config(ModelConfig::Hmm(config), Policy::Content)
     });
     let mut methods: Vec<Arc<dyn Method>> = language.collect();
+    methods.push(Arc::new(BothWays::new(
+        "bilstm",
+        language_of("bilstm", Preset::Small),
+    )));
     methods.extend(counted());
+    methods.extend(coded());
     methods.push(Arc::new(hmm));
     methods.extend(whole_stream());
     methods
@@ -242,18 +260,23 @@ pub(super) fn run(args: &Eval, suite: Option<Suite>) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// Reads a data set as it is named: `NAME=PATH`, `synthetic` or `synthetic=SEED`.
+/// Reads a data set as it is named: `NAME=PATH`, or `synthetic` or `synthetic/limits`, each perhaps with `=SEED`.
 fn read(args: &Eval, named: &str) -> Result<Vec<DataSet>> {
     let (name, path) = match named.split_once('=') {
         Some((name, path)) => (name, Some(path)),
         None => (named, None),
     };
-    if name == "synthetic" {
+    let made_up = match name {
+        "synthetic" => Some(DataSet::synthetic as fn(u64) -> _),
+        "synthetic/limits" => Some(DataSet::limits as fn(u64) -> _),
+        _ => None,
+    };
+    if let Some(made_up) = made_up {
         let seed = path.unwrap_or("1");
         let seed = seed
             .parse()
-            .with_context(|| format!("--data synthetic={seed}: it is a seed"))?;
-        return Ok(vec![DataSet::synthetic(seed)?]);
+            .with_context(|| format!("--data {name}={seed}: it is a seed"))?;
+        return Ok(vec![made_up(seed)?]);
     }
     let Some(path) = path.filter(|path| !path.is_empty() && !name.is_empty()) else {
         bail!("--data {named}: a data set is NAME=PATH, such as mine=FOLDER");
