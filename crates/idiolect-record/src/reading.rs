@@ -8,7 +8,7 @@ use idiolect_trace::Record;
 use idiolect_trace::read::{Format, Recordings, SkipKind, SourceReport, register_recordings};
 
 use crate::batch::Batch;
-use crate::error::RecordError;
+use crate::error::{RecordError, shown};
 use crate::info::{FILE_NAME, RecordingInfo};
 use crate::journal::read_journal;
 use crate::keeper::{journal_path, segment_path};
@@ -59,6 +59,14 @@ fn recording(
         }
     }
     for number in parts.journals {
+        // Whoever records may have closed it by now.
+        let segment = segment_path(folder, number);
+        if segment.exists() {
+            if file(&segment, origin, take)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            continue;
+        }
         let path = journal_path(folder, number);
         let mut flow = ControlFlow::Continue(());
         let damage = read_journal(&path, &mut |batch| {
@@ -67,7 +75,7 @@ fn recording(
         })?;
         let damaged = damage.cut_bytes + damage.broken_bytes;
         if damaged > 0 {
-            let text = format!("{damaged} bytes of {}", path.display());
+            let text = format!("{damaged} bytes of {}", shown(&path));
             report.skips.add(SkipKind::CutOff, 1, text.as_bytes());
         }
         if flow.is_break() {
