@@ -32,7 +32,10 @@ pub(crate) fn read<R: Read + Seek>(
     rows: usize,
 ) -> Result<Batch, RecordError> {
     let kinds = kinds(file, rows)?;
-    let mut batch = Batch::default();
+    let mut batch = Batch {
+        rows: file.rows_room(),
+        ..Batch::default()
+    };
     let (streams, stream_table) = streams(file, rows, STREAM)?;
     let (calls, call_table) = calls(file, rows, &mut batch)?;
     let times = file.numbers(Column::TimeNs, rows)?;

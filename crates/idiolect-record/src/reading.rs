@@ -69,8 +69,8 @@ fn recording(
         }
         let path = journal_path(folder, number);
         let mut flow = ControlFlow::Continue(());
-        let damage = read_journal(&path, &mut |batch| {
-            flow = each(batch, origin, take);
+        let damage = read_journal(&path, &mut |mut batch| {
+            flow = each(&mut batch, origin, take);
             flow
         })?;
         let damaged = damage.cut_bytes + damage.broken_bytes;
@@ -87,16 +87,17 @@ fn recording(
 
 fn file(path: &Path, origin: &Arc<str>, take: Take<'_>) -> Result<ControlFlow<()>, RecordError> {
     let mut file = ParquetFile::open(path)?;
-    while let Some(batch) = file.next_batch()? {
-        if each(batch, origin, take).is_break() {
+    while let Some(mut batch) = file.next_batch()? {
+        if each(&mut batch, origin, take).is_break() {
             return Ok(ControlFlow::Break(()));
         }
+        file.recycle(batch);
     }
     Ok(ControlFlow::Continue(()))
 }
 
 /// Gives out the records of a batch, whose origin is the file's where they name none.
-fn each(mut batch: Batch, origin: &Arc<str>, take: Take<'_>) -> ControlFlow<()> {
+fn each(batch: &mut Batch, origin: &Arc<str>, take: Take<'_>) -> ControlFlow<()> {
     batch.fill_origin(origin);
     batch.records().try_for_each(take)
 }

@@ -21,8 +21,12 @@ fn records(path: &str) -> Vec<String> {
 
 /// A recording of the records in a file of JSON lines, left open.
 fn begin(folder: &Path, jsonl: &str) -> Recording {
-    let mut recording =
-        Recording::create(folder, RecordingInfo::default(), RecordingOptions::default()).unwrap();
+    let mut recording = Recording::create(
+        folder,
+        RecordingInfo::default(),
+        RecordingOptions::default(),
+    )
+    .unwrap();
     for line in fs::read_to_string(jsonl).unwrap().lines() {
         let mut record: Record = serde_json::from_str(line).unwrap();
         let streams = match &mut record {
@@ -30,7 +34,9 @@ fn begin(folder: &Path, jsonl: &str) -> Recording {
             Record::Lifecycle(life) => life.parent.iter_mut().chain([&mut life.stream]).collect(),
             _ => Vec::new(),
         };
-        streams.into_iter().for_each(|stream| stream.origin = "".into());
+        streams
+            .into_iter()
+            .for_each(|stream| stream.origin = "".into());
         recording.push(&record).unwrap();
     }
     recording
@@ -43,16 +49,29 @@ fn parquet_holds_all_that_json_holds() {
     let odd = place.write("odd.strace", strace_text(&odd_calls(7)));
     let parquet = place.path("odd.parquet");
     let ran = succeed(&["convert", &odd, "-o", &parquet]);
-    assert!(ran.err.contains("wrote ") && ran.err.contains("odd.parquet"), "{}", ran.err);
+    assert!(
+        ran.err.contains("wrote ") && ran.err.contains("odd.parquet"),
+        "{}",
+        ran.err
+    );
     let json = |path: &str| succeed(&["convert", path, "-o", "-"]).out;
     // Its rows name the file that the records came from.
     assert_eq!(json(&parquet), json(&odd));
     let scores = |path: &str| succeed(&["score", &profile, "--json", path]).out;
     assert_eq!(scores(&parquet), scores(&odd));
     // By its name too, and not as something else.
-    assert_eq!(scores(&parquet), succeed(&["score", &profile, "--json", &parquet, "--format", "parquet"]).out);
-    fail(&["convert", &odd, "-o", "-", "--to", "parquet"], "name a file");
-    fail(&["convert", &odd, "-o", "-", "--format", "parquet"], "no whole Parquet file");
+    assert_eq!(
+        scores(&parquet),
+        succeed(&["score", &profile, "--json", &parquet, "--format", "parquet"]).out
+    );
+    fail(
+        &["convert", &odd, "-o", "-", "--to", "parquet"],
+        "name a file",
+    );
+    fail(
+        &["convert", &odd, "-o", "-", "--format", "parquet"],
+        "no whole Parquet file",
+    );
     let piped = common::idiolect()
         .args(["convert", "-", "-o", "-"])
         .write_stdin(fs::read(&parquet).unwrap())
@@ -83,10 +102,17 @@ fn a_recording_that_was_cut_off() {
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let count = records(&odd).len();
     assert_eq!(report["records_rescued"], count);
-    assert_eq!((&report["cut_bytes"], &report["was_whole"]), (&0.into(), &false.into()));
+    assert_eq!(
+        (&report["cut_bytes"], &report["was_whole"]),
+        (&0.into(), &false.into())
+    );
     assert_eq!(records(&folder), records(&odd));
     let again = succeed(&["repair", &folder]);
-    assert!(again.err.starts_with("the recording is whole: "), "{}", again.err);
+    assert!(
+        again.err.starts_with("the recording is whole: "),
+        "{}",
+        again.err
+    );
     fail(&["repair", &place.path("runs")], "recording.json");
 }
 
@@ -105,7 +131,11 @@ fn a_recording_whose_journal_is_cut() {
     let read = run(&["convert", &folder, "-o", "-"]);
     assert!(read.err.contains("cut off by the end"), "{}", read.err);
     let repaired = succeed(&["repair", &folder]);
-    assert!(repaired.err.contains("the last 29 bytes of the journal"), "{}", repaired.err);
+    assert!(
+        repaired.err.contains("the last 29 bytes of the journal"),
+        "{}",
+        repaired.err
+    );
     assert_eq!(records(&folder), records(&odd));
 }
 
@@ -116,7 +146,10 @@ fn text_like_that_of_strace() {
     let text = place.path("again.strace");
     succeed(&["convert", &odd, "-o", &text]);
     let calls = |path: &str| -> Vec<String> {
-        records(path).into_iter().filter(|line| line.contains("\"call\"")).collect()
+        records(path)
+            .into_iter()
+            .filter(|line| line.contains("\"call\""))
+            .collect()
     };
     assert_eq!(calls(&text), calls(&odd));
 }
@@ -126,11 +159,19 @@ fn numbers_of_an_abi() {
     let place = Workplace::new(1);
     let odd = place.write("odd.strace", strace_text(&["read", "openat", "exit_group"]));
     let numbers = place.path("numbers");
-    succeed(&["convert", &odd, "-o", &numbers, "--to", "numbers", "--to-abi", "aarch64"]);
+    succeed(&[
+        "convert", &odd, "-o", &numbers, "--to", "numbers", "--to-abi", "aarch64",
+    ]);
     let texts: Vec<String> = fs::read_dir(&numbers)
         .unwrap()
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();
-    assert!(texts.iter().any(|text| text.ends_with("63\n56\n94\n")), "{texts:?}");
-    fail(&["convert", &odd, "-o", &numbers, "--to-abi", "arm"], "--to numbers");
+    assert!(
+        texts.iter().any(|text| text.ends_with("63\n56\n94\n")),
+        "{texts:?}"
+    );
+    fail(
+        &["convert", &odd, "-o", &numbers, "--to-abi", "arm"],
+        "--to numbers",
+    );
 }
