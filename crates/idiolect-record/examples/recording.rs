@@ -11,6 +11,8 @@
 //! Each prints one line: events, seconds that passed, seconds of processor time (of all threads), events a second of
 //! that, bytes an event, peak memory in MiB.
 
+#![allow(clippy::print_stdout, reason = "it prints a table")]
+
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Read;
@@ -116,7 +118,7 @@ fn parquet(file: &Path, events: u64) -> Result<(u64, u64)> {
                 name: table::by_number(Abi::X86_64, call.number),
                 outcome: call.outcome,
             }),
-            Event::Other(record) => record,
+            Event::Other(record) => *record,
         };
         writer.push(&record)?;
     }
@@ -227,7 +229,7 @@ struct Made {
 
 enum Event {
     Call(Made),
-    Other(Record),
+    Other(Box<Record>),
 }
 
 /// Calls of a loop, by x86_64 number: epoll_wait, accept4, recvfrom, openat, newfstatat, sendfile, close,
@@ -276,7 +278,7 @@ impl Source {
 
     fn next(&mut self) -> Event {
         if let Some(record) = self.pending.pop() {
-            return Event::Other(record);
+            return Event::Other(Box::new(record));
         }
         if self.turns == 0 {
             self.running = self.random(32) as usize;

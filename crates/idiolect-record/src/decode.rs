@@ -209,7 +209,7 @@ impl Decoder {
         &mut self,
         numbers: &mut Vec<i64>,
         chunk: Chunk<'_>,
-        take: &mut dyn FnMut(Part<'_>, &mut Vec<i64>) -> Result<(), Malformed>,
+        take: OnPart<'_>,
     ) -> Result<(), Malformed> {
         let mut bytes = chunk.bytes;
         let mut left = chunk.rows;
@@ -249,6 +249,9 @@ impl Decoder {
         Ok(())
     }
 }
+
+/// Takes a part of a column, and the numbers of its page.
+type OnPart<'a> = &'a mut dyn FnMut(Part<'_>, &mut Vec<i64>) -> Result<(), Malformed>;
 
 /// A part of a column.
 enum Part<'a> {

@@ -2,6 +2,8 @@
 //!
 //! `GOLDEN_WRITE=1 cargo test -p idiolect-record --test golden` writes those of this version anew.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Text like that of strace, read back by our reader of strace.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;

@@ -177,11 +177,11 @@ impl Reading<'_> {
                         "a Parquet file is read from a file of its own: not from a pipe or an archive"
                     }
                 };
-                return Ok(Driven {
+                Ok(Driven {
                     flow: ControlFlow::Continue(()),
                     units: 0,
                     refusal: Some(reason.to_owned()),
-                });
+                })
             }
             Format::Strace => {
                 let mut reader = StraceReader::new(source, self.options);
