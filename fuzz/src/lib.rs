@@ -136,3 +136,22 @@ impl Sink for Checks {
         ControlFlow::Continue(())
     }
 }
+
+/// Checks what a batch of rows gives.
+pub fn check_batch(batch: &idiolect_record::Batch) {
+    let mut checks = Checks::default();
+    let mut records = 0;
+    for record in batch.records() {
+        records += 1;
+        let _ = checks.record(record);
+    }
+    assert_eq!(records, batch.len(), "a row is no record");
+    assert_eq!(checks.calls, batch.calls_made());
+}
+
+/// Checks that an error can be printed.
+pub fn check_error(error: &idiolect_record::RecordError) {
+    let message = error.to_string();
+    assert!(message.starts_with("fuzz"), "{message:?} names no file");
+    assert!(!message.chars().any(char::is_control), "{message:?}");
+}

@@ -31,6 +31,7 @@ mod numbering;
 mod open;
 mod pairing;
 mod perf_trace;
+mod recordings;
 mod skips;
 mod source;
 mod strace;
@@ -43,9 +44,12 @@ mod unm;
 pub use detect::Foreign;
 pub use error::ReadError;
 pub use format::{Format, UnknownFormat};
-pub use jsonl::write_jsonl;
+pub use jsonl::{check_record, write_jsonl};
 pub use numbering::{Numbering, UnknownNumbering};
 pub use open::{read_bytes, read_path, read_paths};
+pub use recordings::{Recordings, register_recordings};
+pub(crate) use strace::signal_name;
+
 pub use skips::{FileSkip, Skip, SkipKind, Skips, escape};
 
 use crate::{Abi, Record};

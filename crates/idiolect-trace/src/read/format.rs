@@ -31,11 +31,15 @@ pub enum Format {
     Bpftrace,
     /// The text that babeltrace prints of a kernel's trace by LTTng.
     Lttng,
+    /// A Parquet file of [`Record`](crate::Record)s, read by [`Recordings`](crate::read::Recordings).
+    Parquet,
+    /// A folder with a recording, read by [`Recordings`](crate::read::Recordings).
+    Recording,
 }
 
 impl Format {
     /// All of them, in the order in which help lists them.
-    pub const ALL: [Format; 12] = [
+    pub const ALL: [Format; 14] = [
         Format::Strace,
         Format::Adfa,
         Format::Plain,
@@ -48,6 +52,8 @@ impl Format {
         Format::Ftrace,
         Format::Bpftrace,
         Format::Lttng,
+        Format::Parquet,
+        Format::Recording,
     ];
 
     /// The name used on the command line.
@@ -65,6 +71,8 @@ impl Format {
             Format::Ftrace => "ftrace",
             Format::Bpftrace => "bpftrace",
             Format::Lttng => "lttng",
+            Format::Parquet => "parquet",
+            Format::Recording => "recording",
         }
     }
 }

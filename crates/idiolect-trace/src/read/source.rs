@@ -178,6 +178,19 @@ impl Reading<'_> {
             Format::PerfScript | Format::Ftrace => Box::new(TracepointReader::new(source, options)),
             Format::Bpftrace => Box::new(BpftraceReader::new(source, options)),
             Format::Lttng => Box::new(LttngReader::new(source, options)),
+            Format::Parquet | Format::Recording => {
+                let reason = match source.format {
+                    Format::Recording => "a recording is a folder: name that",
+                    _ => {
+                        "a Parquet file is read from a file of its own: not from a pipe or an archive"
+                    }
+                };
+                return Ok(Driven {
+                    flow: ControlFlow::Continue(()),
+                    units: 0,
+                    refusal: Some(reason.to_owned()),
+                });
+            }
         };
         drive(&mut *reader, input, origin, limit, report, sink)
     }
@@ -224,6 +237,7 @@ fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadE
         total: units,
         units: match source.format {
             Format::Adfa | Format::Plain => "words",
+            Format::Parquet | Format::Recording => "rows",
             _ => "lines",
         },
         first_line: first.first_line,

@@ -51,6 +51,9 @@ impl Foreign {
                 ". Unpack it, or pack it as .gz, .tar.gz or .zip"
             }
             Foreign::Utf16 => ". Convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
+            Foreign::Parquet => {
+                ". One of records is read from a file of its own, not out of a pipe or an archive"
+            }
             Foreign::Profile => ": it is what the traces are scored with",
             Foreign::Scap => ". Write it out as text first (sysdig -r FILE)",
             Foreign::PerfData => ". Write it out as text first (perf script)",
