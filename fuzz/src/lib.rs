@@ -37,6 +37,7 @@ pub fn read_by(
         abi: None,
         numbering,
         limits: limits(),
+        ..ReadOptions::default()
     };
     let mut checks = Checks::default();
     let result = read_bytes("fuzz", bytes, &options, &mut checks);

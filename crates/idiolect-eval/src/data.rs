@@ -299,6 +299,7 @@ impl DataSet {
 pub(crate) fn only(of: &Streams, places: &[usize]) -> Streams {
     let mut streams = Streams::default();
     streams.abis.clone_from(&of.abis);
+    streams.selected = of.selected;
     for &place in places {
         let stream = of.get(place);
         let symbols = stream.symbols.iter().map(|&symbol| match symbol {

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Transitions(args) => commands::transitions::run(args),
         Command::Portability(args) => commands::portability::run(args),
         Command::Convert(args) => commands::convert::run(args),
+        Command::Formats(args) => commands::formats::run(args),
         Command::Optimize(args) => commands::optimize::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Eval(args) => commands::eval::run(args),

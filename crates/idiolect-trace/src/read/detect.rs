@@ -8,7 +8,7 @@ use crate::table;
 mod foreign;
 
 pub use foreign::Foreign;
-pub(crate) use foreign::by_magic;
+pub(crate) use foreign::{by_magic, is_binary};
 
 /// Bytes of a file that are looked at.
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
@@ -72,6 +72,9 @@ pub(crate) fn detect(head: &[u8], hints: Hints) -> Detected {
     if let Some(foreign) = foreign::by_lines(&lines) {
         return Detected::Foreign(foreign);
     }
+    if lines.iter().filter(|line| is_auditd(line)).count() * 2 > lines.len() {
+        return Detected::Known(Format::Auditd);
+    }
     if is_strace(&lines) {
         return Detected::Known(Format::Strace);
     }
@@ -134,6 +137,15 @@ fn by_json(lines: &[&[u8]]) -> Option<Detected> {
     } else {
         Detected::Foreign(foreign::json(lines))
     })
+}
+
+/// A record of an audit log, or what `ausearch` puts between events.
+fn is_auditd(line: &[u8]) -> bool {
+    *line == *b"----"
+        || line.starts_with(b"time->")
+        || contains(line, b"audit_lost=")
+        || (contains(line, b"type=") && contains(line, b"audit(") && contains(line, b"): ")
+            || contains(line, b" msg=audit("))
 }
 
 /// At least a quarter of the lines, since a program's output may be glued in between.

@@ -17,17 +17,34 @@ pub enum Format {
     Jsonl,
     /// The University of New Mexico's: a process number and a call a line.
     Unm,
+    /// A log of the Linux audit system.
+    Auditd,
+    /// A table of text whose columns [`ReadOptions::map`](crate::read::ReadOptions::map) names.
+    Csv,
+    /// JSON objects whose fields [`ReadOptions::map`](crate::read::ReadOptions::map) names.
+    Json,
+    /// A character a call, by an [`Alphabet`](crate::read::Alphabet).
+    Letters,
 }
 
 impl Format {
     /// All of them, in the order in which help lists them.
-    pub const ALL: [Format; 5] = [
+    pub const ALL: [Format; 9] = [
         Format::Strace,
+        Format::Auditd,
         Format::Adfa,
+        Format::Unm,
         Format::Plain,
         Format::Jsonl,
-        Format::Unm,
+        Format::Csv,
+        Format::Json,
+        Format::Letters,
     ];
+
+    /// Their names, separated by commas.
+    pub fn list() -> String {
+        Format::ALL.map(Format::as_str).join(", ")
+    }
 
     /// The name used on the command line.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +54,10 @@ impl Format {
             Format::Plain => "plain",
             Format::Jsonl => "jsonl",
             Format::Unm => "unm",
+            Format::Auditd => "auditd",
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::Letters => "letters",
         }
     }
 }
@@ -49,7 +70,7 @@ impl fmt::Display for Format {
 
 /// The text names no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such format: {0:?} (known: strace, adfa, plain, jsonl, unm)")]
+#[error("no such format: {0:?} (known: {known})", known = Format::list())]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {

@@ -5,10 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::Abi;
+use crate::read::alphabet::read_letters;
+use crate::read::auditd::AuditdReader;
 use crate::read::detect::{self, Detected, HEAD_BYTES, Hints};
 use crate::read::drive::{Driven, drive};
 use crate::read::input::{Counted, Head, Meter, UnpackBound};
 use crate::read::jsonl::JsonlReader;
+use crate::read::map::{JsonReader, TableReader};
 use crate::read::skips::EXCERPT_BYTES;
 use crate::read::strace::StraceReader;
 use crate::read::tokens::{Words, read_words};
@@ -79,7 +82,8 @@ impl Reading<'_> {
                     other_abi: self.options.abi.is_some_and(|abi| abi != Abi::I386),
                     numbering: self.options.numbering.is_some(),
                 };
-                detect::detect(bytes, hints)
+                self.by_options(bytes)
+                    .unwrap_or_else(|| detect::detect(bytes, hints))
             }
         };
         let origin = item.origin.clone();
@@ -104,12 +108,53 @@ impl Reading<'_> {
                 return Err(ReadError::Unrecognised { origin, excerpt });
             }
         };
+        if let Some(option) = self.needs(format) {
+            return Err(ReadError::Needs {
+                origin,
+                format,
+                option,
+            });
+        }
         let source = Source {
             origin,
             format,
             label: label.filter(|_| format == Format::Adfa),
         };
         self.known_source(item, &source, &mut head.then(rest))
+    }
+
+    /// The format that the options speak of, where one of them describes this text.
+    fn by_options(&self, head: &[u8]) -> Option<Detected> {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        let is_text = detect::by_magic(text).is_none() && !detect::is_binary(text);
+        if !is_text || text.trim_ascii().is_empty() {
+            return None;
+        }
+        if self.options.map.is_some() {
+            let first = text.trim_ascii_start();
+            let format = match first.first() {
+                Some(b'{' | b'[') => Format::Json,
+                _ => Format::Csv,
+            };
+            return Some(Detected::Known(format));
+        }
+        let alphabet = self.options.alphabet.as_ref()?;
+        alphabet
+            .fits(text)
+            .then_some(Detected::Known(Format::Letters))
+    }
+
+    /// The option without which a format says nothing, where it is not given.
+    fn needs(&self, format: Format) -> Option<&'static str> {
+        match format {
+            Format::Csv | Format::Json if self.options.map.is_none() => Some(
+                "--map, which says where the parts of a call stand (--map name=syscall,pid=PID)",
+            ),
+            Format::Letters if self.options.alphabet.is_none() => {
+                Some("--alphabet FILE, which says what each character stands for")
+            }
+            _ => None,
+        }
     }
 
     fn known_source(&mut self, item: &Item, source: &Source, input: &mut dyn Read) -> Flow {
@@ -143,6 +188,7 @@ impl Reading<'_> {
             return Ok(ControlFlow::Break(()));
         }
         judge(source, &report, driven.units)?;
+        report.selection = report.seen.selection(source.format, report.calls);
         self.totals.add(source, &report);
         Ok(self.sink.end(source, &report))
     }
@@ -174,6 +220,26 @@ impl Reading<'_> {
                 let mut reader = StraceReader::new(source, self.options);
                 drive(&mut reader, input, origin, limit, report, sink)
             }
+            Format::Auditd => {
+                let mut reader = AuditdReader::new(origin.clone(), self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Csv => {
+                let map = self.options.map.clone().unwrap_or_default();
+                let mut reader = TableReader::new(origin.clone(), map, self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Json => {
+                let map = self.options.map.clone().unwrap_or_default();
+                let mut reader = JsonReader::new(origin.clone(), map, self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Letters => match &self.options.alphabet {
+                Some(alphabet) => {
+                    read_letters(alphabet, self.options.abi, input, origin, report, sink)
+                }
+                None => Ok(Driven::nothing()),
+            },
         }
     }
 
@@ -219,7 +285,8 @@ fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadE
         total: units,
         units: match source.format {
             Format::Adfa | Format::Plain => "words",
-            Format::Strace | Format::Jsonl | Format::Unm => "lines",
+            Format::Letters => "characters",
+            _ => "lines",
         },
         first_line: first.first_line,
         excerpt: first.excerpt.clone(),

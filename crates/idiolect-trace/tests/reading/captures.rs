@@ -9,7 +9,6 @@ use crate::collect::{Collect, data};
 
 /// What the formats of the captures' folders are told to be; strace is read.
 const LOOKS: &[(&str, &str)] = &[
-    ("auditd", "a log of auditd"),
     ("falco", "alerts of Falco"),
     ("ftrace", "text of ftrace"),
     ("perf-script", "text of perf script"),

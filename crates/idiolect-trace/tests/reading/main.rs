@@ -7,9 +7,11 @@
 
 mod adfa;
 mod archives;
+mod auditd;
 mod captures;
 mod collect;
 mod files;
 mod jsonl;
+mod map;
 mod unm;
 mod words;

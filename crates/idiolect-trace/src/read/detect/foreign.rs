@@ -33,7 +33,7 @@ pub enum Foreign {
     Safetensors,
     Utf16,
     Binary,
-    Auditd,
+    AusearchCsv,
     Sysdig,
     LidDs,
     FalcoJson,
@@ -61,6 +61,8 @@ impl Foreign {
             Foreign::Profile => ": it is what the traces are scored with",
             Foreign::Scap => ". Write it out as text first (sysdig -r FILE)",
             Foreign::PerfData => ". Write it out as text first (perf script)",
+            Foreign::AusearchCsv => ". Write it out with ausearch --raw",
+            Foreign::Json => ". If it holds calls, say where (--map name=/POINTER,pid=/POINTER)",
             Foreign::NumberPairs => ". Name the table of its call numbers (--numbering)",
             _ => "",
         }
@@ -94,7 +96,9 @@ impl fmt::Display for Foreign {
             Foreign::Safetensors => "a safetensors file",
             Foreign::Utf16 => "UTF-16 text",
             Foreign::Binary => "binary data",
-            Foreign::Auditd => "a log of auditd",
+            Foreign::AusearchCsv => {
+                "the table of ausearch --format csv, which names neither calls nor processes"
+            }
             Foreign::Sysdig => "text of sysdig or Falco",
             Foreign::LidDs => "text of sysdig in the form of LID-DS",
             Foreign::FalcoJson => "alerts of Falco",
@@ -183,7 +187,7 @@ fn safetensors(head: &[u8]) -> Option<Foreign> {
 /// Whether more than one byte in twenty is one that text does not have.
 ///
 /// Not every such byte decides: a traced program's output may be glued into a trace.
-pub(super) fn is_binary(head: &[u8]) -> bool {
+pub(crate) fn is_binary(head: &[u8]) -> bool {
     let odd = head
         .iter()
         .filter(|byte| {
@@ -225,7 +229,7 @@ pub(super) fn json(lines: &[&[u8]]) -> Foreign {
 pub(super) fn by_lines(lines: &[&[u8]]) -> Option<Foreign> {
     type Test = (fn(&[u8]) -> bool, Foreign);
     const TESTS: &[Test] = &[
-        (is_auditd, Foreign::Auditd),
+        (is_ausearch_csv, Foreign::AusearchCsv),
         (is_sysdig, Foreign::Sysdig),
         (is_lid_ds, Foreign::LidDs),
         (is_perf_trace, Foreign::PerfTrace),
@@ -239,10 +243,18 @@ pub(super) fn by_lines(lines: &[&[u8]]) -> Option<Foreign> {
     })
 }
 
-fn is_auditd(line: &[u8]) -> bool {
-    *line == *b"----" || line.starts_with(b"time->") || {
-        (line.starts_with(b"type=") || line.starts_with(b"node=")) && contains(line, b"msg=audit(")
-    }
+/// `,SYSCALL,11/26/26,04:28:08,60127,audit-rule,unset,system,root,privileged-acct,sent-to,success,...`
+fn is_ausearch_csv(line: &[u8]) -> bool {
+    line.starts_with(b"NODE,EVENT,DATE,TIME,SERIAL_NUM,")
+        || (line.iter().filter(|byte| **byte == b',').count() >= 15
+            && [
+                &b",audit-rule,"[..],
+                b",configuration,",
+                b",audit-daemon,",
+                b",user-login,",
+            ]
+            .iter()
+            .any(|kind| contains(line, kind)))
 }
 
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -324,8 +336,8 @@ mod tests {
             ),
             (b"\x01\x02\x03\x04abc", Foreign::Binary),
             (
-                b"type=SYSCALL msg=audit(1.2:3): arch=c000003e\n",
-                Foreign::Auditd,
+                b"NODE,EVENT,DATE,TIME,SERIAL_NUM,EVENT_KIND,SESSION\n",
+                Foreign::AusearchCsv,
             ),
             (
                 b"131 16:17:57.8 0 cat (20072) < execve res=0\n",

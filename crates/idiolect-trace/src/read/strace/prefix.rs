@@ -17,6 +17,8 @@
 //! A bare number is a process if it can be one (at most 2^22, kernel: `PID_MAX_LIMIT`) and stands at the
 //! start of the line; a larger one is a time; one with spaces before it is a relative time.
 
+use crate::read::clock::Stamp;
+
 use super::text::{count_while, find, skip_spaces, take_number, take_u32};
 
 /// The largest process number that Linux gives.
@@ -39,17 +41,6 @@ pub(super) struct Prefix {
     pub(super) stamp: Option<Stamp>,
     /// The call's number (`-n`).
     pub(super) number: Option<u32>,
-}
-
-/// A time as it is written, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stamp {
-    /// Since the epoch.
-    Epoch(u64),
-    /// Since midnight.
-    Day(u64),
-    /// Since the line before.
-    Step(u64),
 }
 
 /// Splits a line into what stands before the event and the event.

@@ -1,9 +1,18 @@
-//! Times that grow, from times as strace writes them.
-
-use super::prefix::Stamp;
+//! Times that grow, from times as tools write them.
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 const NS_PER_DAY: u64 = 24 * 3600 * NS_PER_SECOND;
+
+/// A time as it is written, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// Since the epoch.
+    Epoch(u64),
+    /// Since midnight.
+    Day(u64),
+    /// Since the line before.
+    Step(u64),
+}
 
 /// A file's clock.
 ///
@@ -11,7 +20,7 @@ const NS_PER_DAY: u64 = 24 * 3600 * NS_PER_SECOND;
 /// of the next day, and one that lies more than half a day after it, where a day was added, is of the day
 /// before. Relative times add up. Times since the epoch are taken as they stand.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// Days since the first time, in nanoseconds.
     days: u64,
     last_of_day: Option<u64>,
@@ -21,7 +30,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// What a stamp means, in nanoseconds.
-    pub(super) fn read(&mut self, stamp: Stamp) -> u64 {
+    pub(crate) fn read(&mut self, stamp: Stamp) -> u64 {
         match stamp {
             Stamp::Epoch(ns) => ns,
             Stamp::Step(ns) => {

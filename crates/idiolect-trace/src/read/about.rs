@@ -1,0 +1,226 @@
+//! What each format holds, and how it is recorded: one table, which `idiolect formats` prints.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::read::Format;
+
+/// Whether a format holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Holds {
+    /// In every file.
+    Yes,
+    /// In some files, by how they were recorded.
+    Some,
+    /// In none.
+    No,
+}
+
+/// Which calls of a thread a format holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Completeness {
+    /// All of them.
+    All,
+    /// All, or those that whoever recorded it asked for; what is in a file shows which
+    /// ([`SourceReport::selection`](crate::read::SourceReport::selection)).
+    Asked,
+    /// Never more than some.
+    Some,
+}
+
+/// What a format holds, and how it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// The program that writes it, with its versions; the data set, where it is one's own format.
+    pub writer: &'static str,
+    /// The times of calls.
+    pub time: Holds,
+    /// Process numbers.
+    pub process: Holds,
+    /// Thread numbers.
+    pub thread: Holds,
+    /// By which ABI a call was made.
+    pub abi: Holds,
+    /// How calls ended.
+    pub outcome: Holds,
+    /// Forks, execs and exits.
+    pub lifecycles: Holds,
+    /// Marks where events were lost.
+    pub loss: Holds,
+    /// Which calls it holds.
+    pub calls: Completeness,
+    /// The command that records it.
+    pub record: &'static str,
+}
+
+impl fmt::Display for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Holds::Yes => "yes",
+            Holds::Some => "some",
+            Holds::No => "no",
+        })
+    }
+}
+
+impl fmt::Display for Completeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Completeness::All => "all",
+            Completeness::Asked => "asked",
+            Completeness::Some => "some",
+        })
+    }
+}
+
+impl Format {
+    /// What the format holds, and how it is recorded.
+    pub fn about(self) -> About {
+        use Holds::{No, Yes};
+        match self {
+            Format::Strace => About {
+                title: "text of strace",
+                writer: "strace, versions 4 to 6",
+                time: Holds::Some,
+                process: Holds::Some,
+                thread: Holds::Some,
+                abi: Holds::Some,
+                outcome: Yes,
+                lifecycles: Yes,
+                loss: No,
+                calls: Completeness::Asked,
+                record: "strace -f -ttt -o run.strace COMMAND",
+            },
+            Format::Adfa => About {
+                title: "ADFA-LD: numbers of i386, a trace a file",
+                writer: "the data set ADFA-LD (2013)",
+                time: No,
+                process: No,
+                thread: No,
+                abi: Yes,
+                outcome: No,
+                lifecycles: No,
+                loss: No,
+                calls: Completeness::All,
+                record: "idiolect convert TRACE -o adfa/ --to adfa",
+            },
+            Format::Plain => About {
+                title: "names or numbers of calls, a stream a file",
+                writer: "scripts",
+                time: No,
+                process: No,
+                thread: No,
+                abi: No,
+                outcome: No,
+                lifecycles: No,
+                loss: No,
+                calls: Completeness::All,
+                record: "idiolect convert TRACE -o names/ --to plain",
+            },
+            Format::Jsonl => About {
+                title: "records of idiolect as JSON lines",
+                writer: "idiolect convert",
+                time: Holds::Some,
+                process: Holds::Some,
+                thread: Holds::Some,
+                abi: Yes,
+                outcome: Holds::Some,
+                lifecycles: Holds::Some,
+                loss: Yes,
+                calls: Completeness::Asked,
+                record: "idiolect convert TRACE -o trace.jsonl",
+            },
+            Format::Unm => About {
+                title: "pairs of a process and a call",
+                writer: "the data sets of the University of New Mexico (1998)",
+                time: No,
+                process: Yes,
+                thread: No,
+                abi: No,
+                outcome: No,
+                lifecycles: Holds::Some,
+                loss: No,
+                calls: Completeness::All,
+                record: "idiolect convert TRACE -o trace.int --to unm",
+            },
+            Format::Auditd => About {
+                title: "log of the Linux audit system",
+                writer: "auditd 2 and 3 (raw and enriched), ausearch -i and --raw, the kernel's own print",
+                time: Yes,
+                process: Yes,
+                thread: No,
+                abi: Yes,
+                outcome: Yes,
+                lifecycles: Holds::Some,
+                loss: Holds::Some,
+                calls: Completeness::Asked,
+                record: "auditctl -a always,exit -F arch=b64 -S all -F uid=USER",
+            },
+            Format::Csv => About {
+                title: "a table of any layout (--map)",
+                writer: "any program",
+                time: Holds::Some,
+                process: Holds::Some,
+                thread: Holds::Some,
+                abi: Holds::Some,
+                outcome: Holds::Some,
+                lifecycles: Holds::Some,
+                loss: No,
+                calls: Completeness::Asked,
+                record: "",
+            },
+            Format::Json => About {
+                title: "JSON objects of any layout (--map)",
+                writer: "any program",
+                time: Holds::Some,
+                process: Holds::Some,
+                thread: Holds::Some,
+                abi: Holds::Some,
+                outcome: Holds::Some,
+                lifecycles: Holds::Some,
+                loss: No,
+                calls: Completeness::Asked,
+                record: "",
+            },
+            Format::Letters => About {
+                title: "a character a call (--alphabet)",
+                writer: "scripts",
+                time: No,
+                process: No,
+                thread: No,
+                abi: No,
+                outcome: No,
+                lifecycles: No,
+                loss: No,
+                calls: Completeness::All,
+                record: "",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_says_what_it_is() {
+        for format in Format::ALL {
+            let about = format.about();
+            assert!(
+                !about.title.is_empty() && !about.writer.is_empty(),
+                "{format}"
+            );
+            // Who cannot say what a call is part of cannot say which thread's it is.
+            assert!(
+                about.thread != Holds::Yes || about.process != Holds::No,
+                "{format}"
+            );
+        }
+    }
+}
