@@ -75,6 +75,13 @@ pub(crate) fn detect(head: &[u8], hints: Hints) -> Detected {
     if lines.iter().filter(|line| is_auditd(line)).count() * 2 > lines.len() {
         return Detected::Known(Format::Auditd);
     }
+    // Logs of a sandbox hold more than calls, and the output of a program may stand between them.
+    if lines.iter().any(|line| contains(line, b" strace.go:")) {
+        return Detected::Known(Format::Gvisor);
+    }
+    if lines.iter().any(|line| is_dtruss_header(line)) {
+        return Detected::Known(Format::Dtruss);
+    }
     if is_strace(&lines) {
         return Detected::Known(Format::Strace);
     }
@@ -135,7 +142,7 @@ fn by_json(lines: &[&[u8]]) -> Option<Detected> {
     Some(if ours {
         Detected::Known(Format::Jsonl)
     } else {
-        Detected::Foreign(foreign::json(lines))
+        foreign::json(lines)
     })
 }
 
@@ -146,6 +153,11 @@ fn is_auditd(line: &[u8]) -> bool {
         || contains(line, b"audit_lost=")
         || (contains(line, b"type=") && contains(line, b"audit(") && contains(line, b"): ")
             || contains(line, b" msg=audit("))
+}
+
+/// `PID/THRD  RELATIVE  ELAPSD    CPU SYSCALL(args)                  = return`
+fn is_dtruss_header(line: &[u8]) -> bool {
+    contains(line, b"SYSCALL(args)") && line.ends_with(b"= return")
 }
 
 /// At least a quarter of the lines, since a program's output may be glued in between.

@@ -19,6 +19,16 @@ pub enum Format {
     Unm,
     /// A log of the Linux audit system.
     Auditd,
+    /// Alerts of Falco.
+    Falco,
+    /// Events of Tracee.
+    Tracee,
+    /// Events of Tetragon.
+    Tetragon,
+    /// The log of gVisor's runsc with `--strace`.
+    Gvisor,
+    /// The text of dtruss, of macOS.
+    Dtruss,
     /// A table of text whose columns [`ReadOptions::map`](crate::read::ReadOptions::map) names.
     Csv,
     /// JSON objects whose fields [`ReadOptions::map`](crate::read::ReadOptions::map) names.
@@ -29,9 +39,14 @@ pub enum Format {
 
 impl Format {
     /// All of them, in the order in which help lists them.
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 14] = [
         Format::Strace,
         Format::Auditd,
+        Format::Falco,
+        Format::Tracee,
+        Format::Tetragon,
+        Format::Gvisor,
+        Format::Dtruss,
         Format::Adfa,
         Format::Unm,
         Format::Plain,
@@ -55,6 +70,11 @@ impl Format {
             Format::Jsonl => "jsonl",
             Format::Unm => "unm",
             Format::Auditd => "auditd",
+            Format::Falco => "falco",
+            Format::Tracee => "tracee",
+            Format::Tetragon => "tetragon",
+            Format::Gvisor => "gvisor",
+            Format::Dtruss => "dtruss",
             Format::Csv => "csv",
             Format::Json => "json",
             Format::Letters => "letters",

@@ -56,6 +56,11 @@ impl Lives {
         self.lives.get(who).is_some_and(|life| !life.ended)
     }
 
+    /// The call that it has entered and not left.
+    pub(crate) fn open_call(&self, who: &Who) -> Option<&CallName> {
+        self.lives.get(who)?.open.as_ref().map(|call| &call.name)
+    }
+
     /// Its stream now. One that had ended, or is new, begins.
     pub(crate) fn stream(&mut self, who: &Who, out: &mut Emitter<'_>) -> StreamId {
         let life = self.life(who, out);

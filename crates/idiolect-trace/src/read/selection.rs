@@ -70,7 +70,7 @@ impl Seen {
     /// Whether some calls were chosen, in a source that holds `calls` of them.
     pub(crate) fn selection(self, format: Format, calls: u64) -> Option<Selection> {
         let completeness = format.about().calls;
-        let by_rules = matches!(format, Format::Auditd);
+        let by_rules = matches!(format, Format::Auditd | Format::Tracee);
         match completeness {
             Completeness::Some => Some(Selection::Format(format)),
             Completeness::All => None,

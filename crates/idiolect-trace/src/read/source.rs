@@ -9,12 +9,18 @@ use crate::read::alphabet::read_letters;
 use crate::read::auditd::AuditdReader;
 use crate::read::detect::{self, Detected, HEAD_BYTES, Hints};
 use crate::read::drive::{Driven, drive};
+use crate::read::dtruss::DtrussReader;
+use crate::read::events::EventReader;
+use crate::read::falco::Falco;
+use crate::read::gvisor::GvisorReader;
 use crate::read::input::{Counted, Head, Meter, UnpackBound};
 use crate::read::jsonl::JsonlReader;
 use crate::read::map::{JsonReader, TableReader};
 use crate::read::skips::EXCERPT_BYTES;
 use crate::read::strace::StraceReader;
+use crate::read::tetragon::Tetragon;
 use crate::read::tokens::{Words, read_words};
+use crate::read::tracee::Tracee;
 use crate::read::unm::{Plausibility, UnmReader};
 use crate::read::{
     FileSkip, Foreign, Format, ReadError, ReadOptions, Sink, SkipKind, Source, SourceReport,
@@ -222,6 +228,29 @@ impl Reading<'_> {
             }
             Format::Auditd => {
                 let mut reader = AuditdReader::new(origin.clone(), self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Falco => {
+                let tool = Falco::new(self.options.abi);
+                let mut reader = EventReader::new(tool, origin.clone(), self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Tracee => {
+                let tool = Tracee::new(self.options.abi);
+                let mut reader = EventReader::new(tool, origin.clone(), self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Tetragon => {
+                let tool = Tetragon::new(self.options.abi);
+                let mut reader = EventReader::new(tool, origin.clone(), self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Gvisor => {
+                let mut reader = GvisorReader::new(origin.clone(), self.options);
+                drive(&mut reader, input, origin, limit, report, sink)
+            }
+            Format::Dtruss => {
+                let mut reader = DtrussReader::new(origin.clone(), self.options);
                 drive(&mut reader, input, origin, limit, report, sink)
             }
             Format::Csv => {

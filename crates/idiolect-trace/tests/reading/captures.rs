@@ -9,13 +9,10 @@ use crate::collect::{Collect, data};
 
 /// What the formats of the captures' folders are told to be; strace is read.
 const LOOKS: &[(&str, &str)] = &[
-    ("falco", "alerts of Falco"),
     ("ftrace", "text of ftrace"),
     ("perf-script", "text of perf script"),
     ("perf-trace", "text of perf trace"),
     ("sysdig", "sysdig"),
-    ("tetragon", "JSON of Tetragon"),
-    ("tracee", "JSON of Tracee"),
 ];
 
 #[test]

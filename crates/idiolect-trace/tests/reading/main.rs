@@ -13,5 +13,6 @@ mod collect;
 mod files;
 mod jsonl;
 mod map;
+mod tools;
 mod unm;
 mod words;

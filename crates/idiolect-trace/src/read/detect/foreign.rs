@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::contains;
+use super::{Detected, contains};
+use crate::read::Format;
 
 /// What a file that cannot be read looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,10 +37,7 @@ pub enum Foreign {
     AusearchCsv,
     Sysdig,
     LidDs,
-    FalcoJson,
     SysdigJson,
-    Tracee,
-    Tetragon,
     Json,
     PerfScript,
     PerfTrace,
@@ -101,10 +99,7 @@ impl fmt::Display for Foreign {
             }
             Foreign::Sysdig => "text of sysdig or Falco",
             Foreign::LidDs => "text of sysdig in the form of LID-DS",
-            Foreign::FalcoJson => "alerts of Falco",
             Foreign::SysdigJson => "JSON of sysdig",
-            Foreign::Tracee => "JSON of Tracee",
-            Foreign::Tetragon => "JSON of Tetragon",
             Foreign::Json => "JSON, but not of idiolect's records",
             Foreign::PerfScript => "text of perf script",
             Foreign::PerfTrace => "text of perf trace",
@@ -200,28 +195,33 @@ pub(crate) fn is_binary(head: &[u8]) -> bool {
 }
 
 /// Which program's JSON this is.
-pub(super) fn json(lines: &[&[u8]]) -> Foreign {
-    let has = |key: &[u8]| lines.iter().any(|line| contains(line, key));
-    if has(b"\"output_fields\"") {
-        Foreign::FalcoJson
-    } else if has(b"\"evt.num\"") || has(b"\"evt.type\"") {
-        Foreign::SysdigJson
-    } else if has(b"\"process_kprobe\"")
-        || has(b"\"process_exec\"")
-        || has(b"\"process_exit\"")
-        || has(b"\"process_close\"")
-        || has(b"\"process_connect\"")
-        || has(b"\"process_listen\"")
-        || has(b"\"process_tracepoint\"")
+pub(super) fn json(lines: &[&[u8]]) -> Detected {
+    let has = |key: &str| {
+        let key = format!("\"{key}\"");
+        lines.iter().any(|line| contains(line, key.as_bytes()))
+    };
+    let any = |keys: &[&str]| keys.iter().any(|key| has(key));
+    if has("output_fields") {
+        Detected::Known(Format::Falco)
+    } else if any(&["evt.num", "evt.type"]) {
+        Detected::Foreign(Foreign::SysdigJson)
+    } else if any(&[
+        "process_kprobe",
+        "process_exec",
+        "process_exit",
+        "process_close",
+        "process_connect",
+        "process_listen",
+        "process_tracepoint",
+    ]) {
+        Detected::Known(Format::Tetragon)
+    } else if has("eventName")
+        || (has("threadStartTime") && has("processorId"))
+        || (has("workload") && has("policies"))
     {
-        Foreign::Tetragon
-    } else if has(b"\"eventName\"")
-        || (has(b"\"threadStartTime\"") && has(b"\"processorId\""))
-        || (has(b"\"workload\"") && has(b"\"policies\""))
-    {
-        Foreign::Tracee
+        Detected::Known(Format::Tracee)
     } else {
-        Foreign::Json
+        Detected::Foreign(Foreign::Json)
     }
 }
 
@@ -310,7 +310,7 @@ fn is_lttng(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::detect::{Detected, Hints, detect};
+    use crate::read::detect::{Hints, detect};
 
     #[test]
     fn looks() {
@@ -344,7 +344,6 @@ mod tests {
                 Foreign::Sysdig,
             ),
             (b"147 0 759 ifplugd 759 ioctl < res=0\n", Foreign::LidDs),
-            (b"{\"output_fields\": {}}", Foreign::FalcoJson),
             (b"{\"a\": 1}", Foreign::Json),
             (
                 b"0.3 ( 0.015 ms): sshd/14484 close(fd: 3) = 0\n",
