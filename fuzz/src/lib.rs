@@ -34,10 +34,17 @@ pub fn read_by(
 ) -> Result<Totals, ReadError> {
     let options = ReadOptions {
         format,
-        abi: None,
         numbering,
-        limits: limits(),
         ..ReadOptions::default()
+    };
+    read_with(bytes, options)
+}
+
+/// The same by any options, but for the bounds.
+pub fn read_with(bytes: &[u8], options: ReadOptions) -> Result<Totals, ReadError> {
+    let options = ReadOptions {
+        limits: limits(),
+        ..options
     };
     let mut checks = Checks::default();
     let result = read_bytes("fuzz", bytes, &options, &mut checks);
