@@ -5,9 +5,7 @@
 //! reader; lives by looking.
 
 use idiolect_trace::read::{Format, ReadError, ReadOptions, Selection, SkipKind};
-use idiolect_trace::{
-    Abi, Call, ExitStatus, Gap, GapCause, Lifecycle, LifecycleKind, Outcome, Record,
-};
+use idiolect_trace::{Abi, ExitStatus, GapCause, LifecycleKind, Outcome, Record};
 
 use crate::collect::{Collect, bytes, bytes_with, data};
 
@@ -25,30 +23,6 @@ fn read(text: &str) -> Collect {
     got
 }
 
-fn calls(got: &Collect) -> Vec<&Call> {
-    let call = |record| match record {
-        &Record::Call(ref call) => Some(call),
-        _ => None,
-    };
-    got.records.iter().filter_map(call).collect()
-}
-
-fn lives(got: &Collect) -> Vec<&Lifecycle> {
-    let life = |record| match record {
-        &Record::Lifecycle(ref life) => Some(life),
-        _ => None,
-    };
-    got.records.iter().filter_map(life).collect()
-}
-
-fn gaps(got: &Collect) -> Vec<&Gap> {
-    let gap = |record| match record {
-        &Record::Gap(ref gap) => Some(gap),
-        _ => None,
-    };
-    got.records.iter().filter_map(gap).collect()
-}
-
 fn count(text: &str, mark: &str) -> usize {
     text.lines().filter(|line| line.contains(mark)).count()
 }
@@ -64,7 +38,7 @@ fn every_form_has_all_its_calls() {
         (RULE, "type=SYSCALL", 19),
     ] {
         assert_eq!(count(text, mark), expected);
-        assert_eq!(calls(&read(text)).len(), expected, "{mark}");
+        assert_eq!(read(text).calls().len(), expected, "{mark}");
     }
 }
 
@@ -72,7 +46,7 @@ fn every_form_has_all_its_calls() {
 fn what_a_log_says_and_what_its_interpretation_says_agree() {
     let (raw, interpreted) = (read(RAW), read(INTERPRETED));
     let day = |ns: u64| ns % (24 * 3600 * 1_000_000_000);
-    for (a, b) in calls(&raw).into_iter().zip(calls(&interpreted)) {
+    for (a, b) in raw.calls().into_iter().zip(interpreted.calls()) {
         assert_eq!(
             (&a.stream, a.abi, &a.name, a.number),
             (&b.stream, b.abi, &b.name, b.number)
@@ -82,7 +56,7 @@ fn what_a_log_says_and_what_its_interpretation_says_agree() {
     }
     // What a program ended with is only interpreted where it has a name.
     let story = |got: &Collect| -> Vec<_> {
-        lives(got)
+        got.lives()
             .into_iter()
             .map(|life| (life.kind, life.stream.clone(), life.executable.clone()))
             .collect()
@@ -93,14 +67,14 @@ fn what_a_log_says_and_what_its_interpretation_says_agree() {
 #[test]
 fn lives_are_known_as_far_as_the_log_knows_them() {
     let got = read(RAW);
-    let kinds = |kind| lives(&got).iter().filter(|life| life.kind == kind).count();
+    let kinds = |kind| got.lives().iter().filter(|life| life.kind == kind).count();
     // A fork, a vfork, and the fork of the child that is killed; the thread is no process.
     assert_eq!(kinds(LifecycleKind::Fork), 3);
     assert_eq!(kinds(LifecycleKind::Clone), 0);
     assert_eq!(kinds(LifecycleKind::Exec), 3);
     // The killed child's end is not in the log.
     assert_eq!(kinds(LifecycleKind::Exit), 3);
-    let exits: Vec<_> = lives(&got).iter().filter_map(|life| life.status).collect();
+    let exits: Vec<_> = got.lives().iter().filter_map(|life| life.status).collect();
     assert_eq!(
         exits,
         [
@@ -109,7 +83,7 @@ fn lives_are_known_as_far_as_the_log_knows_them() {
             ExitStatus::Code(0)
         ]
     );
-    for life in lives(&got) {
+    for life in got.lives() {
         if life.kind == LifecycleKind::Exec {
             assert_eq!(life.executable.as_deref(), Some("/usr/local/bin/lives"));
             assert_eq!(life.uid, Some(4321));
@@ -117,7 +91,8 @@ fn lives_are_known_as_far_as_the_log_knows_them() {
         assert!(life.stream.tid.is_none() && life.stream.tgid.is_some());
     }
     // The vforked child executes before its parent's call returns, and is begun all the same.
-    for life in lives(&got)
+    for life in got
+        .lives()
         .iter()
         .filter(|life| life.kind == LifecycleKind::Fork)
     {
@@ -137,7 +112,7 @@ fn lives_are_known_as_far_as_the_log_knows_them() {
 fn abis_numbers_and_outcomes() {
     let got = read(RAW);
     let of = |name: &str| {
-        calls(&got)
+        got.calls()
             .into_iter()
             .find(|call| call.name.as_str() == name && call.stream.tgid != Some(15_945))
             .unwrap()
@@ -147,7 +122,8 @@ fn abis_numbers_and_outcomes() {
     let unknown = of("open_tree_attr");
     assert_eq!(unknown.number, Some(467));
     assert_eq!(of("exit_group").outcome, None);
-    let failed = calls(&got)
+    let failed = got
+        .calls()
         .into_iter()
         .filter(|call| call.outcome.is_some_and(|outcome| !outcome.is_ok()))
         .count();
@@ -161,12 +137,13 @@ fn the_same_program_under_strace_makes_the_same_calls() {
     let (strace, _) = bytes("t", strace.as_bytes()).unwrap();
     // The program that executes itself with an argument has one thread.
     let story = |got: &Collect| -> Vec<Vec<String>> {
-        let begun = lives(got)
+        let begun = got
+            .lives()
             .into_iter()
             .filter(|life| life.kind == LifecycleKind::Exec)
             .map(|life| life.stream.clone());
         let of = |stream| {
-            let own = calls(got).into_iter().filter(|call| call.stream == stream);
+            let own = got.calls().into_iter().filter(|call| call.stream == stream);
             own.map(|call| format!("{} {:?}", call.name, call.outcome.map(Outcome::is_ok)))
                 .collect()
         };
@@ -183,11 +160,11 @@ fn the_same_program_under_strace_makes_the_same_calls() {
 #[test]
 fn what_the_kernel_dropped_is_a_gap() {
     let got = read(LOST);
-    let lost: Vec<_> = gaps(&got).iter().map(|gap| (gap.lost, gap.cause)).collect();
+    let lost: Vec<_> = got.gaps().iter().map(|gap| (gap.lost, gap.cause)).collect();
     assert_eq!(lost, [(Some(5202), GapCause::BufferFull)]);
     let got = read(KERNEL);
     assert!(
-        gaps(&got)
+        got.gaps()
             .iter()
             .any(|gap| gap.cause == GapCause::BufferFull && gap.lost == Some(1))
     );
@@ -234,12 +211,12 @@ fn missing_numbers_are_a_gap_unless_they_are_missing_throughout() {
     let one = |serial: u64| event(serial, "syscall=0 success=yes exit=0 pid=7");
     let got = read(&[one(1), one(2), one(9)].concat());
     assert_eq!(got.names(), ["read", "read", "<gap>", "read"]);
-    assert_eq!(gaps(&got)[0].lost, Some(6));
+    assert_eq!(got.gaps()[0].lost, Some(6));
     let chosen: String = (0..500).map(|n| one(n * 3)).collect();
     let got = read(&chosen);
     assert_eq!(got.reports[0].selection, Some(Selection::Numbers));
-    assert_eq!(calls(&got).len(), 500);
-    assert!(gaps(&got).len() < 64);
+    assert_eq!(got.calls().len(), 500);
+    assert!(got.gaps().len() < 64);
 }
 
 #[test]
@@ -247,7 +224,8 @@ fn a_restart_begins_everything_anew() {
     let one = |serial: u64| event(serial, "syscall=0 success=yes exit=0 pid=7");
     let got = read(&[one(50_000), one(50_001), one(3), one(4)].concat());
     assert_eq!(got.names(), ["read"; 4]);
-    let incarnations: Vec<_> = calls(&got)
+    let incarnations: Vec<_> = got
+        .calls()
         .iter()
         .map(|call| call.stream.incarnation)
         .collect();
@@ -263,7 +241,8 @@ fn hosts_are_told_apart() {
         )
     };
     let got = read(&[line("a"), line("b")].concat());
-    let hosts: Vec<_> = calls(&got)
+    let hosts: Vec<_> = got
+        .calls()
         .iter()
         .map(|call| call.stream.host.as_deref())
         .collect();
@@ -288,13 +267,14 @@ fn a_number_that_comes_back_is_another_process() {
     ]
     .concat();
     let got = read(&text);
-    let incarnations: Vec<_> = calls(&got)
+    let incarnations: Vec<_> = got
+        .calls()
         .iter()
         .filter(|call| call.stream.tgid == Some(7))
         .map(|call| call.stream.incarnation)
         .collect();
     assert_eq!(incarnations, [0, 0, 1, 1, 2]);
-    let last = lives(&got).last().copied().unwrap();
+    let last = got.lives().last().copied().unwrap();
     assert_eq!(last.status, Some(ExitStatus::Signal(11)));
 }
 
@@ -308,7 +288,7 @@ fn clone3_made_a_process_if_its_child_speaks_for_itself() {
     ]
     .concat();
     let got = read(&text);
-    let children: Vec<_> = lives(&got).iter().map(|life| life.stream.tgid).collect();
+    let children: Vec<_> = got.lives().iter().map(|life| life.stream.tgid).collect();
     assert_eq!(children, [Some(8)]);
 }
 
@@ -338,7 +318,7 @@ fn hostile_records_are_counted() {
     ] {
         let (got, totals) = bytes("t", format!("{good}{bad}\n").as_bytes()).unwrap();
         assert_eq!(totals.skipped(SkipKind::Unparsed), 1, "{bad}");
-        assert_eq!(gaps(&got).len(), 1, "{bad}");
+        assert_eq!(got.gaps().len(), 1, "{bad}");
     }
     let other = "type=SYSCALL msg=audit(1.000:2): arch=80000016 syscall=1 pid=7\n";
     let cwd = "type=CWD msg=audit(1.000:2): cwd=\"/\"\n";
@@ -373,7 +353,7 @@ fn captures_hold_what_grep_counts() {
         let (got, totals) = bytes_with("t", &text, &options).unwrap();
         let text = String::from_utf8_lossy(&text);
         assert_eq!(
-            calls(&got).len(),
+            got.calls().len(),
             count(&text, "type=SYSCALL"),
             "{}",
             path.display()

@@ -20,14 +20,6 @@ fn read(map: &str, text: &str) -> Collect {
     bytes_with("t", text.as_bytes(), &by(map)).unwrap().0
 }
 
-fn calls(got: &Collect) -> Vec<&Call> {
-    let call = |record| match record {
-        &Record::Call(ref call) => Some(call),
-        _ => None,
-    };
-    got.records.iter().filter_map(call).collect()
-}
-
 #[test]
 fn a_table_by_titles() {
     let text = "ts,PID,thread,syscall,err\n\
@@ -40,7 +32,7 @@ fn a_table_by_titles() {
     );
     assert_eq!(got.sources[0].format, Format::Csv);
     assert_eq!(got.names(), ["openat", "read", "newfstatat"]);
-    let first = calls(&got)[0];
+    let first = got.calls()[0];
     let stream = StreamId {
         tgid: Some(7),
         ..StreamId::thread("t".into(), 8)
@@ -57,8 +49,8 @@ fn a_table_by_titles() {
         }
     );
     // An error of 0 says nothing of the value.
-    assert_eq!(calls(&got)[1].outcome, None);
-    let last = calls(&got)[2];
+    assert_eq!(got.calls()[1].outcome, None);
+    let last = got.calls()[2];
     assert_eq!(
         (last.time_ns, &last.stream),
         (None, &StreamId::whole("t".into()))
@@ -100,7 +92,7 @@ fn json_by_pointers() {
     let got = read(map, text);
     assert_eq!(got.sources[0].format, Format::Json);
     assert_eq!(got.names(), ["openat", "exit_group", "<lifecycle>", "read"]);
-    let got = calls(&got).into_iter().cloned().collect::<Vec<_>>();
+    let got = got.calls().into_iter().cloned().collect::<Vec<_>>();
     assert_eq!(got[0].time_ns, Some(2_500_000_000));
     assert_eq!(got[0].outcome, Some(Outcome::Failed(Errno(2))));
     assert_eq!(got[2].outcome, Some(Outcome::Returned(5)));
@@ -121,7 +113,7 @@ fn halves_are_one_call() {
     )
     .unwrap();
     assert_eq!(got.names(), ["read", "write", "close", "futex"]);
-    let outcomes: Vec<_> = calls(&got).iter().map(|call| call.outcome).collect();
+    let outcomes: Vec<_> = got.calls().iter().map(|call| call.outcome).collect();
     let returned = |n| Some(Outcome::Returned(n));
     assert_eq!(
         outcomes,
@@ -150,7 +142,7 @@ fn a_program_that_is_known_to_have_begun() {
         (life.kind, life.executable.as_deref()),
         (LifecycleKind::Exec, None)
     );
-    assert_eq!(calls(&got)[1].stream, life.stream);
+    assert_eq!(got.calls()[1].stream, life.stream);
 }
 
 #[test]
@@ -253,7 +245,7 @@ proptest! {
             text = format!("{text}\r\n{}", cells.join(&separator));
         }
         let got = read("name=what,pid=who,time=when,unit=us,result=ret", &text);
-        let got: Vec<_> = calls(&got)
+        let got: Vec<_> = got.calls()
             .into_iter()
             .map(|call| (call.name.to_string(), call.stream.tgid.unwrap(), call.time_ns.unwrap(), call.outcome))
             .collect();

@@ -3,9 +3,7 @@
 //! looking, and with regular expressions in real logs.
 
 use idiolect_trace::read::{Format, ReadError, ReadOptions, Selection, SkipKind};
-use idiolect_trace::{
-    Abi, Call, Errno, ExitStatus, GapCause, Lifecycle, LifecycleKind, Outcome, Record,
-};
+use idiolect_trace::{Abi, Errno, ExitStatus, Gap, GapCause, LifecycleKind, Outcome};
 
 use crate::collect::{Collect, bytes, bytes_with, data};
 
@@ -23,28 +21,9 @@ fn by(abi: Abi) -> ReadOptions {
     }
 }
 
-fn calls(got: &Collect) -> Vec<&Call> {
-    let call = |record| match record {
-        &Record::Call(ref call) => Some(call),
-        _ => None,
-    };
-    got.records.iter().filter_map(call).collect()
-}
-
-fn lives(got: &Collect) -> Vec<&Lifecycle> {
-    let life = |record| match record {
-        &Record::Lifecycle(ref life) => Some(life),
-        _ => None,
-    };
-    got.records.iter().filter_map(life).collect()
-}
-
 fn losses(got: &Collect) -> Vec<(Option<u64>, GapCause)> {
-    let gap = |record| match record {
-        &Record::Gap(ref gap) => Some((gap.lost, gap.cause)),
-        _ => None,
-    };
-    got.records.iter().filter_map(gap).collect()
+    let loss = |gap: &&Gap| (gap.lost, gap.cause);
+    got.gaps().iter().map(loss).collect()
 }
 
 fn failed(errno: u16) -> Option<Outcome> {
@@ -73,7 +52,7 @@ fn falco() {
             "<lifecycle>"
         ]
     );
-    let outcomes: Vec<_> = calls(&got).iter().map(|call| call.outcome).collect();
+    let outcomes: Vec<_> = got.calls().iter().map(|call| call.outcome).collect();
     assert_eq!(
         outcomes,
         [
@@ -84,7 +63,7 @@ fn falco() {
             returned(16)
         ]
     );
-    let connect = calls(&got)[2];
+    let connect = got.calls()[2];
     assert_eq!(connect.time_ns, Some(1_672_650_000_000_000_003));
     assert_eq!(
         (connect.stream.tgid, connect.stream.tid),
@@ -92,12 +71,12 @@ fn falco() {
     );
     assert_eq!(connect.stream.host.as_deref(), Some("node-1"));
     assert_eq!(losses(&got), [(Some(2), GapCause::BufferFull)]);
-    let exec = lives(&got)[0];
+    let exec = got.lives()[0];
     assert_eq!(
         (exec.executable.as_deref(), exec.uid),
         (Some("/usr/bin/cat"), Some(0))
     );
-    assert_eq!(calls(&got)[4].stream, exec.stream);
+    assert_eq!(got.calls()[4].stream, exec.stream);
     assert_eq!(
         got.reports[0].selection,
         Some(Selection::Format(Format::Falco))
@@ -133,7 +112,7 @@ fn tracee() {
             "newfstatat"
         ]
     );
-    let kinds: Vec<_> = lives(&got).iter().map(|life| life.kind).collect();
+    let kinds: Vec<_> = got.lives().iter().map(|life| life.kind).collect();
     assert_eq!(
         kinds,
         [
@@ -142,9 +121,9 @@ fn tracee() {
             LifecycleKind::Exit
         ]
     );
-    let exec = lives(&got)[1];
+    let exec = got.lives()[1];
     assert_eq!(exec.executable.as_deref(), Some("/usr/bin/cat"));
-    let all = calls(&got);
+    let all = got.calls();
     assert_eq!(exec.parent.as_ref(), Some(&all[1].stream));
     assert_eq!(all[2].stream, exec.stream);
     assert_eq!(all[2].outcome, failed(13));
@@ -173,10 +152,10 @@ fn tracee_on_arm_by_the_numbers_of_its_events() {
         Format::Tracee,
         &[event("openat", 56), event("read", 63)].join("\n"),
     );
-    assert_eq!(calls(&got)[0].abi, Abi::Aarch64);
+    assert_eq!(got.calls()[0].abi, Abi::Aarch64);
     assert_eq!(got.reports[0].selection, None);
     let got = read(Format::Tracee, &event("openat", 257));
-    assert_eq!(calls(&got)[0].abi, Abi::X86_64);
+    assert_eq!(got.calls()[0].abi, Abi::X86_64);
     assert_eq!(got.reports[0].selection, Some(Selection::Rules));
 }
 
@@ -190,7 +169,7 @@ fn tracee_s_generic_events_are_halves() {
     let text = [event("sys_enter", "0"), event("sys_exit", "\"read\"")].join("\n");
     let (got, _) = bytes_with("t", text.as_bytes(), &by(Abi::X86_64)).unwrap();
     assert_eq!(got.names(), ["read"]);
-    assert_eq!(calls(&got)[0].outcome, returned(7));
+    assert_eq!(got.calls()[0].outcome, returned(7));
 }
 
 const TETRAGON: &str = include_str!("../data/tetragon/events.jsonl");
@@ -212,7 +191,7 @@ fn tetragon() {
             "<lifecycle>"
         ]
     );
-    let all = calls(&got);
+    let all = got.calls();
     assert_eq!(all[0].outcome, failed(2));
     assert_eq!((all[0].abi, all[1].abi), (Abi::X86_64, Abi::I386));
     assert_eq!(
@@ -224,7 +203,8 @@ fn tetragon() {
         (returned(512), Some(1_682_931_601_000_000_005))
     );
     assert_eq!(losses(&got), [(Some(31), GapCause::RateLimit)]);
-    let kinds: Vec<_> = lives(&got)
+    let kinds: Vec<_> = got
+        .lives()
         .iter()
         .map(|life| (life.kind, life.status))
         .collect();
@@ -237,12 +217,12 @@ fn tetragon() {
             (LifecycleKind::Exit, Some(ExitStatus::Code(3))),
         ]
     );
-    let exec = lives(&got)[1];
+    let exec = got.lives()[1];
     assert_eq!(
         (exec.executable.as_deref(), exec.uid),
         (Some("/usr/bin/cat"), Some(1000))
     );
-    assert_eq!(lives(&got)[0].parent.as_ref().unwrap().tgid, Some(90));
+    assert_eq!(got.lives()[0].parent.as_ref().unwrap().tgid, Some(90));
     assert_eq!(
         got.reports[0].selection,
         Some(Selection::Format(Format::Tetragon))
@@ -270,7 +250,7 @@ fn gvisor() {
             "<lifecycle>"
         ]
     );
-    let all = calls(&got);
+    let all = got.calls();
     assert_eq!(
         (all[0].outcome, all[2].outcome, all[3].outcome),
         (returned(2), failed(2), failed(38))
@@ -283,10 +263,10 @@ fn gvisor() {
         Some((24 * 3600 + 2) * 1_000_000_000 + 1_000)
     );
     assert_eq!(all[4].time_ns, None);
-    let exec = lives(&got)[1];
+    let exec = got.lives()[1];
     assert_eq!(exec.executable.as_deref(), Some("/bin/cat"));
-    assert_eq!(lives(&got)[0].stream.tgid, Some(2));
-    assert_eq!(lives(&got)[2].status, Some(ExitStatus::Code(1)));
+    assert_eq!(got.lives()[0].stream.tgid, Some(2));
+    assert_eq!(got.lives()[2].status, Some(ExitStatus::Code(1)));
     assert_eq!(losses(&got), [(Some(7), GapCause::BufferFull)]);
 }
 
@@ -309,7 +289,7 @@ fn dtruss_keeps_the_names_of_another_kernel() {
             "getattrlist"
         ]
     );
-    let all = calls(&got);
+    let all = got.calls();
     assert!(
         all.iter()
             .all(|call| call.abi == Abi::Darwin && call.number.is_none() && call.time_ns.is_none())
@@ -382,7 +362,7 @@ fn hostile_events_are_counted() {
         "{}",
     ] {
         let (got, _) = bytes("t", format!("{FALCO}{odd}\n").as_bytes()).unwrap();
-        assert_eq!(calls(&got).len(), 5, "{odd}");
+        assert_eq!(got.calls().len(), 5, "{odd}");
     }
     let long = format!(
         "{GVISOR}D0522 00:00:05.000001 1 strace.go:567] [ 1: 1] sh E {}(0x1)\n",
@@ -420,8 +400,8 @@ fn captures() {
                 file.display(),
                 totals.skips
             );
-            records.0 += calls(&got).len();
-            records.1 += lives(&got).len();
+            records.0 += got.calls().len();
+            records.1 += got.lives().len();
             text += &String::from_utf8_lossy(&content);
         }
         (records, text)

@@ -67,15 +67,15 @@ impl Order {
             return WRAP + serial;
         };
         let base = high - high % WRAP;
-        let near = [base.saturating_sub(WRAP), base, base + WRAP]
-            .map(|base| base + serial)
+        let near = [base.saturating_sub(WRAP), base, base.saturating_add(WRAP)]
+            .map(|base| base.saturating_add(serial))
             .into_iter()
             .min_by_key(|number| number.abs_diff(high))
-            .unwrap_or(base + serial);
-        if near + RESTART >= high {
+            .unwrap_or(high);
+        if near.saturating_add(RESTART) >= high {
             return near;
         }
-        let anew = base + 2 * WRAP + serial;
+        let anew = base.saturating_add(2 * WRAP + serial);
         self.restart = Some(anew);
         anew
     }
@@ -94,7 +94,7 @@ impl Order {
             self.restart = None;
         }
         let missing = match self.passed {
-            Some(passed) if !restarted => number.saturating_sub(passed + 1),
+            Some(passed) if !restarted => number.saturating_sub(passed.saturating_add(1)),
             _ => 0,
         };
         self.passed = self.passed.max(Some(number));

@@ -81,8 +81,9 @@ fn stamped(text: &[u8]) -> Stamped {
         let hours: u64 = parse_number(hours)?;
         let minutes: u64 = parse_number(minutes)?;
         let rest = seconds(rest)?;
+        // Checked before they are multiplied: they are whatever the log says.
         let within = hours < 24 && minutes < 60 && rest < 61 * NS_PER_SECOND;
-        within.then_some((hours * 3_600 + minutes * 60) * NS_PER_SECOND + rest)
+        within.then(|| (hours * 3_600 + minutes * 60) * NS_PER_SECOND + rest)
     };
     match (part(), part(), part()) {
         (Some(hours), Some(minutes), Some(rest)) => {
@@ -140,7 +141,7 @@ pub(super) fn decode(value: &[u8]) -> Option<String> {
         return Some(String::from_utf8_lossy(plain).into_owned());
     }
     let digit = |b: u8| char::from(b).to_digit(16);
-    if value.len() % 2 == 0 && value.iter().all(|b| digit(*b).is_some()) {
+    if value.len().is_multiple_of(2) && value.iter().all(|b| digit(*b).is_some()) {
         let bytes: Vec<u8> = value
             .chunks_exact(2)
             .filter_map(|pair| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok())
@@ -222,7 +223,13 @@ mod tests {
         ] {
             assert!(parse(bad).is_none(), "{}", bad.escape_ascii());
         }
-        assert_eq!(stamped(b"12.04.17 10 o'clock"), Stamped::Unknown);
+        for odd in [
+            &b"12.04.17 10 o'clock"[..],
+            b"1 18446744073709551615:59:1.5",
+            b"1 10:60:1.5",
+        ] {
+            assert_eq!(stamped(odd), Stamped::Unknown);
+        }
     }
 
     #[test]
