@@ -81,6 +81,19 @@ struct Node {
     children: HashMap<u32, Child>,
 }
 
+impl Node {
+    /// Forgets children when there are too many: those first that may have been threads, which never speak
+    /// under their own number.
+    fn make_room(&mut self) {
+        if self.children.len() >= MAX_CHILDREN {
+            self.children.retain(|_, child| child.certain);
+        }
+        if self.children.len() >= MAX_CHILDREN {
+            self.children.clear();
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Child {
     parent: u32,
@@ -140,9 +153,8 @@ impl AuditdReader {
         }
         if let (true, Some(syscall)) = (is_call, &event.syscall) {
             let forked = syscall.forked();
-            if let Some((pid, parent, forked)) = forked
-                && entry.children.len() < MAX_CHILDREN
-            {
+            if let Some((pid, parent, forked)) = forked {
+                entry.make_room();
                 entry.children.insert(
                     pid,
                     Child {

@@ -34,6 +34,8 @@ pub(crate) struct Lives {
     origin: Arc<str>,
     bound: usize,
     lives: HashMap<Who, Life>,
+    /// How many of them have ended.
+    ended: usize,
 }
 
 impl Lives {
@@ -43,6 +45,7 @@ impl Lives {
             origin,
             bound: bound.max(1),
             lives: HashMap::new(),
+            ended: 0,
         }
     }
 
@@ -79,6 +82,12 @@ impl Lives {
     /// None where the bound is reached: then it is not remembered.
     fn life(&mut self, who: &Who, out: &mut Emitter<'_>) -> Option<&mut Life> {
         if !self.lives.contains_key(who) {
+            // Of those that have ended only the incarnation is known, which others can do without. Seldom, as
+            // all have to be looked at.
+            if self.lives.len() >= self.bound && self.ended * 8 >= self.bound {
+                self.lives.retain(|_, life| !life.ended);
+                self.ended = 0;
+            }
             if self.lives.len() >= self.bound {
                 out.skip(SkipKind::OverBound, b"");
                 return None;
@@ -87,6 +96,7 @@ impl Lives {
         }
         let life = self.lives.get_mut(who)?;
         if life.ended {
+            self.ended = self.ended.saturating_sub(1);
             *life = Life {
                 incarnation: life.incarnation.saturating_add(1),
                 ..Life::default()
@@ -237,6 +247,7 @@ impl Lives {
         let stream = self.stream(who, out);
         if let Some(life) = self.lives.get_mut(who) {
             life.ended = true;
+            self.ended += 1;
         }
         out.record(Record::Lifecycle(Lifecycle {
             time_ns,
@@ -255,6 +266,7 @@ impl Lives {
         for life in self.lives.values_mut() {
             life.ended = true;
         }
+        self.ended = self.lives.len();
     }
 }
 
@@ -267,4 +279,58 @@ pub(crate) fn failure(errno: &str) -> Option<Outcome> {
     (1..=crate::Errno::MAX)
         .contains(&number)
         .then_some(Outcome::Failed(crate::Errno(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{Sink, SourceReport};
+
+    struct Keep(Vec<Record>);
+
+    impl Sink for Keep {
+        fn record(&mut self, record: Record) -> ControlFlow<()> {
+            self.0.push(record);
+            ControlFlow::Continue(())
+        }
+    }
+
+    #[test]
+    fn those_that_ended_make_room() {
+        let (mut report, mut sink) = (SourceReport::default(), Keep(Vec::new()));
+        let mut out = Emitter {
+            line_number: 1,
+            report: &mut report,
+            sink: &mut sink,
+            refusal: None,
+        };
+        let mut lives = Lives::new("t".into(), 8);
+        let who = |tgid| Who {
+            tgid: Some(tgid),
+            ..Who::default()
+        };
+        for tgid in 0..100 {
+            let _ = lives.begin(LifecycleKind::Fork, None, &who(tgid), None, &mut out);
+            assert!(lives.is_alive(&who(tgid)));
+            let _ = lives.exit(&who(tgid), None, None, &mut out);
+            assert!(lives.lives.len() <= 8);
+        }
+        assert_eq!(out.report.skips.count(SkipKind::OverBound), 0);
+        // The living do not: what is beyond the bound is counted, and has a stream all the same.
+        for tgid in 200..209 {
+            lives.stream(&who(tgid), &mut out);
+        }
+        assert!(out.report.skips.count(SkipKind::OverBound) > 0);
+        assert_eq!(lives.stream(&who(999), &mut out).tgid, Some(999));
+    }
+
+    #[test]
+    fn failures_by_name_and_number() {
+        for text in ["ENOENT", "2", "-2"] {
+            assert_eq!(failure(text), Some(Outcome::Failed(crate::Errno(2))));
+        }
+        for text in ["0", "4096", "ODD", "", "--2"] {
+            assert_eq!(failure(text), None, "{text}");
+        }
+    }
 }

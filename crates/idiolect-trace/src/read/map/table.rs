@@ -25,7 +25,7 @@ pub(crate) struct TableReader {
     limit: usize,
     /// Once the first row has shown what it is.
     layout: Option<Layout>,
-    /// The beginning of a row that goes on on the next line.
+    /// The beginning of a row that goes on on the next line, inside of quotes.
     held: Vec<u8>,
 }
 
@@ -107,8 +107,10 @@ impl LineReader for TableReader {
             return ControlFlow::Continue(());
         }
         let held = !self.held.is_empty();
-        let quotes = self.held.iter().chain(line).filter(|b| **b == b'"').count();
-        if quotes % 2 == 1 && self.held.len() + line.len() < self.limit {
+        let quotes = line.iter().filter(|b| **b == b'"').count();
+        // What is held always ends inside of quotes.
+        let ends_quoted = held == quotes.is_multiple_of(2);
+        if ends_quoted && self.held.len() + line.len() < self.limit {
             self.held.extend_from_slice(line);
             self.held.push(b'\n');
             return ControlFlow::Continue(());
