@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{
-    Format, Limits, Numbering, ReadError, ReadOptions, Sink, Source, SourceReport, Totals, read_bytes,
-    write_jsonl,
+    Format, Limits, Numbering, ReadError, ReadOptions, Sink, Source, SourceReport, Totals,
+    read_bytes, write_jsonl,
 };
 use idiolect_trace::{Record, table};
 
