@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{
-    Format, Limits, Numbering, ReadError, ReadOptions, Sink, Source, SourceReport, Totals, read_bytes,
-    write_jsonl,
+    Format, Limits, Numbering, ReadError, ReadOptions, Sink, Source, SourceReport, Totals,
+    read_bytes, write_jsonl,
 };
 use idiolect_trace::{Record, table};
 
@@ -34,9 +34,17 @@ pub fn read_by(
 ) -> Result<Totals, ReadError> {
     let options = ReadOptions {
         format,
-        abi: None,
         numbering,
+        ..ReadOptions::default()
+    };
+    read_with(bytes, options)
+}
+
+/// The same by any options, but for the bounds.
+pub fn read_with(bytes: &[u8], options: ReadOptions) -> Result<Totals, ReadError> {
+    let options = ReadOptions {
         limits: limits(),
+        ..options
     };
     let mut checks = Checks::default();
     let result = read_bytes("fuzz", bytes, &options, &mut checks);

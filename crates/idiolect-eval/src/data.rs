@@ -355,6 +355,7 @@ impl DataSet {
 pub(crate) fn only(of: &Streams, places: &[usize]) -> Streams {
     let mut streams = Streams::default();
     streams.abis.clone_from(&of.abis);
+    streams.selected = of.selected;
     for &place in places {
         copy(of.get(place), of, &mut streams);
     }

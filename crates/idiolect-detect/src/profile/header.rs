@@ -178,6 +178,9 @@ pub struct Provenance {
     /// The ABIs of those calls, by name; empty where they are not known.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub abis: BTreeSet<String>,
+    /// Whether some of the traces hold only calls that were chosen, as by the rules of auditd.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub selected: bool,
     /// Units that trained, tuned and calibrated.
     pub split: [usize; 3],
     /// How the calibration scores were made, in words.

@@ -28,7 +28,7 @@ use std::ops::ControlFlow;
 use crate::read::line::{Emitter, LineReader};
 use crate::read::names::Names;
 use crate::read::pairing::{Enter, Leave, Makes, Pairing, Who};
-use crate::read::text::{take_number, whole, whole_i64, whole_u32, word};
+use crate::read::text::{parse_number, parse_signed, take_number, whole, word};
 use crate::read::{ReadOptions, SkipKind, Source};
 use crate::{GapCause, Outcome};
 
@@ -156,7 +156,7 @@ fn parse(line: &[u8]) -> Option<Line<'_>> {
     let (pid, rest) = word(rest);
     let (tid, rest) = word(rest);
     let (what, rest) = word(rest);
-    let number = |text: &[u8]| whole_i64(text).map(|number| u32::try_from(number).ok());
+    let number = |text: &[u8]| parse_signed(text).map(|number| u32::try_from(number).ok());
     let what = match what {
         b"enter" => match number(word(rest).0)? {
             Some(number) => What::Enter(number),
@@ -164,12 +164,12 @@ fn parse(line: &[u8]) -> Option<Line<'_>> {
         },
         b"exit" => {
             let (id, value) = word(rest);
-            What::Exit(number(id)?, whole_i64(value)?)
+            What::Exit(number(id)?, parse_signed(value)?)
         }
-        b"fork" => What::Fork(whole_u32(rest)?),
+        b"fork" => What::Fork(parse_number::<u32>(rest)?),
         b"exec" => {
             let (old, path) = word(rest);
-            What::Exec(whole_u32(old)?, path)
+            What::Exec(parse_number::<u32>(old)?, path)
         }
         b"end" if rest.is_empty() => What::End,
         _ => return None,
@@ -177,8 +177,8 @@ fn parse(line: &[u8]) -> Option<Line<'_>> {
     Some(Line {
         time_ns: whole(take_number(time))?,
         who: Who {
-            tid: Some(whole_u32(tid)?),
-            tgid: Some(whole_u32(pid)?),
+            tid: Some(parse_number::<u32>(tid)?),
+            tgid: Some(parse_number::<u32>(pid)?),
         },
         what,
     })

@@ -35,16 +35,31 @@ pub enum Format {
     Parquet,
     /// A folder with a recording, read by [`Recordings`](crate::read::Recordings).
     Recording,
+    /// A log of the Linux audit system.
+    Auditd,
+    /// Alerts of Falco.
+    Falco,
+    /// Events of Tracee.
+    Tracee,
+    /// Events of Tetragon.
+    Tetragon,
+    /// The log of gVisor's runsc with `--strace`.
+    Gvisor,
+    /// The text of dtruss, of macOS.
+    Dtruss,
+    /// A table of text whose columns [`ReadOptions::map`](crate::read::ReadOptions::map) names.
+    Csv,
+    /// JSON objects whose fields [`ReadOptions::map`](crate::read::ReadOptions::map) names.
+    Json,
+    /// A character a call, by an [`Alphabet`](crate::read::Alphabet).
+    Letters,
 }
 
 impl Format {
     /// All of them, in the order in which help lists them.
-    pub const ALL: [Format; 14] = [
+    pub const ALL: [Format; 23] = [
         Format::Strace,
-        Format::Adfa,
-        Format::Plain,
-        Format::Jsonl,
-        Format::Unm,
+        Format::Auditd,
         Format::Sysdig,
         Format::SysdigJson,
         Format::PerfTrace,
@@ -52,9 +67,26 @@ impl Format {
         Format::Ftrace,
         Format::Bpftrace,
         Format::Lttng,
+        Format::Falco,
+        Format::Tracee,
+        Format::Tetragon,
+        Format::Gvisor,
+        Format::Dtruss,
+        Format::Adfa,
+        Format::Unm,
+        Format::Plain,
+        Format::Jsonl,
         Format::Parquet,
         Format::Recording,
+        Format::Csv,
+        Format::Json,
+        Format::Letters,
     ];
+
+    /// Their names, separated by commas.
+    pub fn list() -> String {
+        Format::ALL.map(Format::as_str).join(", ")
+    }
 
     /// The name used on the command line.
     pub fn as_str(self) -> &'static str {
@@ -73,6 +105,15 @@ impl Format {
             Format::Lttng => "lttng",
             Format::Parquet => "parquet",
             Format::Recording => "recording",
+            Format::Auditd => "auditd",
+            Format::Falco => "falco",
+            Format::Tracee => "tracee",
+            Format::Tetragon => "tetragon",
+            Format::Gvisor => "gvisor",
+            Format::Dtruss => "dtruss",
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::Letters => "letters",
         }
     }
 }
@@ -85,13 +126,8 @@ impl fmt::Display for Format {
 
 /// The text names no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such format: {0:?} (known: {known})", known = known())]
+#[error("no such format: {0:?} (known: {known})", known = Format::list())]
 pub struct UnknownFormat(pub String);
-
-/// The names of all formats, as a message lists them.
-pub(crate) fn known() -> String {
-    Format::ALL.map(Format::as_str).join(", ")
-}
 
 impl FromStr for Format {
     type Err = UnknownFormat;

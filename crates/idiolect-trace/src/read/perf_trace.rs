@@ -27,8 +27,8 @@ use crate::read::line::{Emitter, LineReader};
 use crate::read::names::Names;
 use crate::read::pairing::{CLONE_THREAD, Enter, Leave, Makes, Pairing, Who, is_exec};
 use crate::read::text::{
-    after, ascii, count_while, find, is_name_byte, radix, rfind, skip_spaces, take_number, unquote,
-    whole, whole_i64, whole_u32,
+    after, ascii, count_while, find, is_name_byte, parse_number, parse_signed, radix, rfind,
+    skip_spaces, take_number, unquote, whole,
 };
 use crate::read::{ReadOptions, SkipKind, Source};
 use crate::{Errno, GapCause, Outcome};
@@ -256,7 +256,7 @@ fn who(before: &[u8]) -> Option<Who> {
         return Some(Who::default());
     }
     let slash = before.iter().rposition(|byte| *byte == b'/')?;
-    let tid = Some(whole_u32(&before[slash + 1..])?);
+    let tid = Some(parse_number::<u32>(&before[slash + 1..])?);
     Some(Who { tid, tgid: None })
 }
 
@@ -283,7 +283,7 @@ fn outcome(value: &[u8]) -> Option<Outcome> {
     if let Some(hex) = number.strip_prefix(b"0x") {
         return radix(hex, 16).map(|value| Outcome::from_raw(value.cast_signed()));
     }
-    let number = whole_i64(number)?;
+    let number = parse_signed(number)?;
     if number == -1 {
         let rest = skip_spaces(rest);
         let name = &rest[..count_while(rest, |b| b.is_ascii_alphanumeric() || b == b'_')];

@@ -5,18 +5,27 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::Abi;
+use crate::read::alphabet::read_letters;
+use crate::read::auditd::AuditdReader;
 use crate::read::bpftrace::BpftraceReader;
 use crate::read::detect::{self, Detected, HEAD_BYTES, Hints};
 use crate::read::drive::{Driven, drive};
+use crate::read::dtruss::DtrussReader;
+use crate::read::events::EventReader;
+use crate::read::falco::Falco;
+use crate::read::gvisor::GvisorReader;
 use crate::read::input::{Counted, Head, Meter, UnpackBound};
 use crate::read::jsonl::JsonlReader;
 use crate::read::line::LineReader;
 use crate::read::lttng::LttngReader;
+use crate::read::map::{JsonReader, TableReader};
 use crate::read::perf_trace::PerfTraceReader;
 use crate::read::skips::EXCERPT_BYTES;
 use crate::read::strace::StraceReader;
 use crate::read::sysdig::{SysdigJsonReader, SysdigReader};
+use crate::read::tetragon::Tetragon;
 use crate::read::tokens::{Words, read_words};
+use crate::read::tracee::Tracee;
 use crate::read::tracepoint::TracepointReader;
 use crate::read::unm::{Plausibility, UnmReader};
 use crate::read::{
@@ -85,7 +94,8 @@ impl Reading<'_> {
                     other_abi: self.options.abi.is_some_and(|abi| abi != Abi::I386),
                     numbering: self.options.numbering.is_some(),
                 };
-                detect::detect(bytes, hints)
+                self.by_options(bytes)
+                    .unwrap_or_else(|| detect::detect(bytes, hints))
             }
         };
         let origin = item.origin.clone();
@@ -110,12 +120,53 @@ impl Reading<'_> {
                 return Err(ReadError::Unrecognised { origin, excerpt });
             }
         };
+        if let Some(option) = self.needs(format) {
+            return Err(ReadError::Needs {
+                origin,
+                format,
+                option,
+            });
+        }
         let source = Source {
             origin,
             format,
             label: label.filter(|_| format == Format::Adfa),
         };
         self.known_source(item, &source, &mut head.then(rest))
+    }
+
+    /// The format that the options speak of, where one of them describes this text.
+    fn by_options(&self, head: &[u8]) -> Option<Detected> {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        let is_text = detect::by_magic(text).is_none() && !detect::is_binary(text);
+        if !is_text || text.trim_ascii().is_empty() {
+            return None;
+        }
+        if self.options.map.is_some() {
+            let first = text.trim_ascii_start();
+            let format = match first.first() {
+                Some(b'{' | b'[') => Format::Json,
+                _ => Format::Csv,
+            };
+            return Some(Detected::Known(format));
+        }
+        let alphabet = self.options.alphabet.as_ref()?;
+        alphabet
+            .fits(text)
+            .then_some(Detected::Known(Format::Letters))
+    }
+
+    /// The option without which a format says nothing, where it is not given.
+    fn needs(&self, format: Format) -> Option<&'static str> {
+        match format {
+            Format::Csv | Format::Json if self.options.map.is_none() => Some(
+                "--map, which says where the parts of a call stand (--map name=syscall,pid=PID)",
+            ),
+            Format::Letters if self.options.alphabet.is_none() => {
+                Some("--alphabet FILE, which says what each character stands for")
+            }
+            _ => None,
+        }
     }
 
     fn known_source(&mut self, item: &Item, source: &Source, input: &mut dyn Read) -> Flow {
@@ -149,6 +200,7 @@ impl Reading<'_> {
             return Ok(ControlFlow::Break(()));
         }
         judge(source, &report, driven.units)?;
+        report.selection = report.seen.selection(source.format, report.calls);
         self.totals.add(source, &report);
         Ok(self.sink.end(source, &report))
     }
@@ -190,6 +242,37 @@ impl Reading<'_> {
                     units: 0,
                     refusal: Some(reason.to_owned()),
                 });
+            }
+            Format::Auditd => Box::new(AuditdReader::new(origin.clone(), options)),
+            Format::Falco => {
+                let tool = Falco::new(options.abi);
+                Box::new(EventReader::new(tool, origin.clone(), options))
+            }
+            Format::Tracee => {
+                let tool = Tracee::new(options.abi);
+                Box::new(EventReader::new(tool, origin.clone(), options))
+            }
+            Format::Tetragon => {
+                let tool = Tetragon::new(options.abi);
+                Box::new(EventReader::new(tool, origin.clone(), options))
+            }
+            Format::Gvisor => Box::new(GvisorReader::new(origin.clone(), options)),
+            Format::Dtruss => Box::new(DtrussReader::new(origin.clone(), options)),
+            Format::Csv => {
+                let map = options.map.clone().unwrap_or_default();
+                Box::new(TableReader::new(origin.clone(), map, options))
+            }
+            Format::Json => {
+                let map = options.map.clone().unwrap_or_default();
+                Box::new(JsonReader::new(origin.clone(), map, options))
+            }
+            Format::Letters => {
+                return match &options.alphabet {
+                    Some(alphabet) => {
+                        read_letters(alphabet, options.abi, input, origin, report, sink)
+                    }
+                    None => Ok(Driven::nothing()),
+                };
             }
         };
         drive(&mut *reader, input, origin, limit, report, sink)
@@ -238,6 +321,7 @@ fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadE
         units: match source.format {
             Format::Adfa | Format::Plain => "words",
             Format::Parquet | Format::Recording => "rows",
+            Format::Letters => "characters",
             _ => "lines",
         },
         first_line: first.first_line,

@@ -22,8 +22,6 @@ mod message;
 mod prefix;
 mod threads;
 
-pub(crate) use self::event::signal_name;
-
 use self::ending::Ending;
 use self::event::{Event, Half, Tail};
 use self::guess::Guess;

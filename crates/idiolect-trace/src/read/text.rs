@@ -87,19 +87,6 @@ pub(crate) fn whole(split: Option<(u64, &[u8])>) -> Option<u64> {
         .map(|(value, _)| value)
 }
 
-/// The decimal number, with its sign, that the text is.
-pub(crate) fn whole_i64(text: &[u8]) -> Option<i64> {
-    ascii(text)?.parse().ok()
-}
-
-/// The number of a process or thread that the text is.
-pub(crate) fn whole_u32(text: &[u8]) -> Option<u32> {
-    match take_u32(text)? {
-        (number, b"") => Some(number),
-        _ => None,
-    }
-}
-
 /// Splits at the first space; the rest is empty where there is none.
 pub(crate) fn word(text: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b' ', text) {
@@ -191,6 +178,23 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
     Some((simple, 1))
 }
 
+/// A number in decimal, digits alone.
+pub(crate) fn parse_number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// A number in decimal that may have a sign.
+pub(crate) fn parse_signed(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,5 +231,15 @@ mod tests {
         assert_eq!(radix(b"7f", 16), Some(127));
         assert_eq!(radix(b"+7", 16), None);
         assert_eq!(radix(b"", 16), None);
+    }
+
+    #[test]
+    fn whole_numbers() {
+        assert_eq!(parse_number::<u8>(b"255"), Some(255));
+        assert_eq!(parse_number::<u8>(b"256"), None);
+        assert_eq!(parse_number::<u8>(b"+1"), None);
+        assert_eq!(parse_signed(b"-13"), Some(-13));
+        assert_eq!(parse_signed(b"--13"), None);
+        assert_eq!(parse_signed(b"-"), None);
     }
 }

@@ -141,6 +141,12 @@ fn as_text(profile: &Profile) -> String {
     for source in &from.sources {
         line("", escape(source.as_bytes()));
     }
+    if from.selected {
+        line(
+            "",
+            "some of them hold only calls that were chosen".to_owned(),
+        );
+    }
     line(
         "split",
         format!(

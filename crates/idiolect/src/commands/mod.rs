@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod formats;
 pub(crate) mod inspect;
 pub(crate) mod optimize;
 pub(crate) mod plot;

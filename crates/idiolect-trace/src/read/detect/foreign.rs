@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::contains;
+use super::{Detected, contains};
+use crate::read::Format;
 
 /// What a file that cannot be read looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,10 +34,7 @@ pub enum Foreign {
     Safetensors,
     Utf16,
     Binary,
-    Auditd,
-    FalcoJson,
-    Tracee,
-    Tetragon,
+    AusearchCsv,
     Json,
     NumberPairs,
     Html,
@@ -59,6 +57,8 @@ impl Foreign {
             Foreign::PerfData => ". Write it out as text first (perf script)",
             Foreign::TraceDat => ". Write it out as text first (trace-cmd report)",
             Foreign::Ctf => ". Write it out as text first (babeltrace2 FOLDER)",
+            Foreign::AusearchCsv => ". Write it out with ausearch --raw",
+            Foreign::Json => ". If it holds calls, say where (--map name=/POINTER,pid=/POINTER)",
             Foreign::NumberPairs => ". Name the table of its call numbers (--numbering)",
             _ => "",
         }
@@ -92,10 +92,9 @@ impl fmt::Display for Foreign {
             Foreign::Safetensors => "a safetensors file",
             Foreign::Utf16 => "UTF-16 text",
             Foreign::Binary => "binary data",
-            Foreign::Auditd => "a log of auditd",
-            Foreign::FalcoJson => "alerts of Falco",
-            Foreign::Tracee => "JSON of Tracee",
-            Foreign::Tetragon => "JSON of Tetragon",
+            Foreign::AusearchCsv => {
+                "the table of ausearch --format csv, which names neither calls nor processes"
+            }
             Foreign::Json => "JSON, but not of idiolect's records",
             Foreign::NumberPairs => "pairs of a process number and a call, as in UNM's data",
             Foreign::Html => "an HTML page",
@@ -174,7 +173,7 @@ fn safetensors(head: &[u8]) -> Option<Foreign> {
 /// Whether more than one byte in twenty is one that text does not have.
 ///
 /// Not every such byte decides: a traced program's output may be glued into a trace.
-pub(super) fn is_binary(head: &[u8]) -> bool {
+pub(crate) fn is_binary(head: &[u8]) -> bool {
     let odd = head
         .iter()
         .filter(|byte| {
@@ -187,45 +186,58 @@ pub(super) fn is_binary(head: &[u8]) -> bool {
 }
 
 /// Which program's JSON this is.
-pub(super) fn json(lines: &[&[u8]]) -> Foreign {
-    let has = |key: &[u8]| lines.iter().any(|line| contains(line, key));
-    if has(b"\"output_fields\"") {
-        Foreign::FalcoJson
-    } else if has(b"\"process_kprobe\"")
-        || has(b"\"process_exec\"")
-        || has(b"\"process_exit\"")
-        || has(b"\"process_close\"")
-        || has(b"\"process_connect\"")
-        || has(b"\"process_listen\"")
-        || has(b"\"process_tracepoint\"")
+pub(super) fn json(lines: &[&[u8]]) -> Detected {
+    let has = |key: &str| {
+        let key = format!("\"{key}\"");
+        lines.iter().any(|line| contains(line, key.as_bytes()))
+    };
+    let any = |keys: &[&str]| keys.iter().any(|key| has(key));
+    if has("output_fields") {
+        Detected::Known(Format::Falco)
+    } else if any(&[
+        "process_kprobe",
+        "process_exec",
+        "process_exit",
+        "process_close",
+        "process_connect",
+        "process_listen",
+        "process_tracepoint",
+    ]) {
+        Detected::Known(Format::Tetragon)
+    } else if has("eventName")
+        || (has("threadStartTime") && has("processorId"))
+        || (has("workload") && has("policies"))
     {
-        Foreign::Tetragon
-    } else if has(b"\"eventName\"")
-        || (has(b"\"threadStartTime\"") && has(b"\"processorId\""))
-        || (has(b"\"workload\"") && has(b"\"policies\""))
-    {
-        Foreign::Tracee
+        Detected::Known(Format::Tracee)
     } else {
-        Foreign::Json
+        Detected::Foreign(Foreign::Json)
     }
 }
 
 /// Whether more than half of the lines are of auditd.
 pub(super) fn by_lines(lines: &[&[u8]]) -> Option<Foreign> {
-    let alike = lines.iter().filter(|line| is_auditd(line)).count();
-    (alike * 2 > lines.len()).then_some(Foreign::Auditd)
+    let alike = lines.iter().filter(|line| is_ausearch_csv(line)).count();
+    (alike * 2 > lines.len()).then_some(Foreign::AusearchCsv)
 }
 
-fn is_auditd(line: &[u8]) -> bool {
-    *line == *b"----" || line.starts_with(b"time->") || {
-        (line.starts_with(b"type=") || line.starts_with(b"node=")) && contains(line, b"msg=audit(")
-    }
+/// `,SYSCALL,11/26/26,04:28:08,60127,audit-rule,unset,system,root,privileged-acct,sent-to,success,...`
+fn is_ausearch_csv(line: &[u8]) -> bool {
+    line.starts_with(b"NODE,EVENT,DATE,TIME,SERIAL_NUM,")
+        || (line.iter().filter(|byte| **byte == b',').count() >= 15
+            && [
+                &b",audit-rule,"[..],
+                b",configuration,",
+                b",audit-daemon,",
+                b",user-login,",
+            ]
+            .iter()
+            .any(|kind| contains(line, kind)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::detect::{Detected, Hints, detect};
+    use crate::read::detect::{Hints, detect};
 
     #[test]
     fn looks() {
@@ -251,10 +263,9 @@ mod tests {
             ),
             (b"\x01\x02\x03\x04abc", Foreign::Binary),
             (
-                b"type=SYSCALL msg=audit(1.2:3): arch=c000003e\n",
-                Foreign::Auditd,
+                b"NODE,EVENT,DATE,TIME,SERIAL_NUM,EVENT_KIND,SESSION\n",
+                Foreign::AusearchCsv,
             ),
-            (b"{\"output_fields\": {}}", Foreign::FalcoJson),
             (b"{\"a\": 1}", Foreign::Json),
         ] {
             assert_eq!(

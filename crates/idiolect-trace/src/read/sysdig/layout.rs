@@ -7,7 +7,7 @@
 use super::event::{Event, Side, is_no_call};
 use super::{Stamp, Time};
 use crate::read::text::{
-    NS_PER_SECOND, ascii, seconds, take_number, time_of_day, whole, whole_u32, word,
+    NS_PER_SECOND, ascii, parse_number, seconds, take_number, time_of_day, whole, word,
 };
 use crate::table;
 
@@ -66,7 +66,10 @@ impl Layout {
         if layout.direction == Direction::AfterName && layout.time == Some((0, Counts::Epoch)) {
             let is_process = |parts: &Parts<'_>| {
                 let mut words = parts.before.split(|byte| *byte == b' ').skip(2);
-                words.next().is_some_and(|word| whole_u32(word).is_some()) && words.count() >= 1
+                words
+                    .next()
+                    .is_some_and(|word| parse_number::<u32>(word).is_some())
+                    && words.count() >= 1
             };
             layout.process = split.iter().all(is_process).then_some(2);
         }
@@ -83,7 +86,7 @@ impl Layout {
             tid: Some(parts.tid),
             tgid: self
                 .process
-                .and_then(|at| whole_u32(nth_word(parts.before, at)?)),
+                .and_then(|at| parse_number::<u32>(nth_word(parts.before, at)?)),
             side: parts.side,
             name: parts.name,
             info: parts.info,
@@ -146,7 +149,7 @@ pub(crate) fn looks_like(line: &[u8]) -> bool {
         || known(layout(Direction::AfterName).parts(line))
         || known(without_direction(line, Side::Whole)).then(|| {
             let (number, rest) = word(line);
-            whole_u32(number).is_some() && time_of_day(word(rest).0).is_some()
+            parse_number::<u32>(number).is_some() && time_of_day(word(rest).0).is_some()
         }) == Some(true)
 }
 

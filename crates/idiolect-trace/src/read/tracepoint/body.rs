@@ -2,7 +2,8 @@
 
 use crate::read::pairing::Who;
 use crate::read::text::{
-    after, ascii, count_while, find, is_name_byte, radix, take_number, take_u32, unquote, whole_i64,
+    after, ascii, count_while, find, is_name_byte, parse_signed, radix, take_number, take_u32,
+    unquote,
 };
 
 /// Which call an event is of.
@@ -106,14 +107,14 @@ fn raw_exit(body: &[u8]) -> Option<Body<'_>> {
     let returned = rest
         .strip_prefix(b"= ")
         .or_else(|| rest.strip_prefix(b"ret="))?;
-    Some(Body::Exit(of, whole_i64(returned)?))
+    Some(Body::Exit(of, parse_signed(returned)?))
 }
 
 /// A register as `0xfffffffffffffffe`, or in decimal.
 fn value(text: &[u8]) -> Option<i64> {
     match text.strip_prefix(b"0x") {
         Some(hex) => radix(hex, 16).map(u64::cast_signed),
-        None => whole_i64(text),
+        None => parse_signed(text),
     }
 }
 

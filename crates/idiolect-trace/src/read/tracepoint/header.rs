@@ -6,7 +6,7 @@
 
 use crate::read::pairing::Who;
 use crate::read::text::{
-    after, count_while, find, seconds, take_number, take_u32, whole, whole_u32,
+    after, count_while, find, parse_number, seconds, take_number, take_u32, whole,
 };
 
 /// What stood before an event.
@@ -110,12 +110,12 @@ fn who(text: &[u8]) -> Option<Who> {
     if rest.ends_with(b")")
         && let Some(open) = rest.iter().rposition(|byte| *byte == b'(')
     {
-        tgid = whole_u32(rest[open + 1..rest.len() - 1].trim_ascii());
+        tgid = parse_number::<u32>(rest[open + 1..rest.len() - 1].trim_ascii());
         rest = rest[..open].trim_ascii_end();
     }
     let digits = rest.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let (before, tid) = rest.split_at(rest.len() - digits);
-    let tid = Some(whole_u32(tid)?);
+    let tid = Some(parse_number::<u32>(tid)?);
     match before.last() {
         // perf: process and thread.
         Some(b'/') => {
@@ -125,7 +125,7 @@ fn who(text: &[u8]) -> Option<Who> {
                 .rev()
                 .take_while(|b| b.is_ascii_digit())
                 .count();
-            let tgid = whole_u32(&before[before.len() - digits..]);
+            let tgid = parse_number::<u32>(&before[before.len() - digits..]);
             Some(Who { tid, tgid })
         }
         // perf, ftrace.
@@ -149,7 +149,7 @@ pub(super) fn lost(line: &[u8]) -> Option<(Option<u32>, Option<u64>)> {
         .strip_prefix(b"LOST ")
         .and_then(|inside| inside.strip_suffix(b"EVENTS"))
         .or_else(|| inside.strip_suffix(b"EVENTS DROPPED"))?;
-    let lost = whole_u32(inside.trim_ascii()).map(u64::from);
+    let lost = parse_number::<u32>(inside.trim_ascii()).map(u64::from);
     Some((Some(cpu), lost))
 }
 

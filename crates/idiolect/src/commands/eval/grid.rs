@@ -13,7 +13,7 @@ use idiolect_eval::data::{DataSet, Reading};
 use idiolect_eval::grid::{Grid, GridError, Spec};
 use idiolect_eval::methods::{BothWays, Language, Method, coded, counted, whole_stream};
 use idiolect_eval::results::{Results, write_streams};
-use idiolect_trace::read::{ReadOptions, escape};
+use idiolect_trace::read::escape;
 
 use super::{Eval, Suite};
 use crate::exit;
@@ -282,12 +282,7 @@ fn read(args: &Eval, named: &str) -> Result<Vec<DataSet>> {
         bail!("--data {named}: a data set is NAME=PATH, such as mine=FOLDER");
     };
     let reading = Reading {
-        options: ReadOptions {
-            format: args.reading.format,
-            abi: args.reading.abi,
-            numbering: args.reading.numbering,
-            ..ReadOptions::default()
-        },
+        options: args.reading.options(),
         grouping: args.reading.streams,
     };
     let bar = ui::counter("reading");

@@ -86,7 +86,7 @@ pub(in crate::read::strace) fn convention(
         Abi::I386 | Abi::X32 => &[Abi::X86_64],
         Abi::Aarch64 => &[Abi::Arm],
         Abi::Arm => &[Abi::Aarch64],
-        Abi::Riscv64 | Abi::Sunos => &[],
+        Abi::Riscv64 | Abi::Sunos | Abi::Darwin => &[],
     };
     let abi = second.iter().copied().find(|abi| fits(*abi)).unwrap_or(abi);
     (abi, Some(number))
