@@ -71,11 +71,18 @@ pub fn open(
 
 fn try_backend(
     backend: Backend,
-    _target: &Target,
-    _options: Options,
+    target: &Target,
+    options: Options,
 ) -> Result<Box<dyn Source>, CaptureError> {
     match backend {
-        Backend::Ebpf | Backend::Perf | Backend::Ptrace => Err(CaptureError::Unavailable {
+        #[cfg(feature = "ebpf")]
+        Backend::Ebpf => Ok(Box::new(crate::ebpf::EbpfSource::open(target, options)?)),
+        #[cfg(not(feature = "ebpf"))]
+        Backend::Ebpf => Err(CaptureError::Unavailable {
+            backend,
+            why: "this build does not have it".to_owned(),
+        }),
+        Backend::Perf | Backend::Ptrace => Err(CaptureError::Unavailable {
             backend,
             why: "this build does not have it".to_owned(),
         }),

@@ -9,10 +9,14 @@
 #![cfg(target_os = "linux")]
 
 mod choice;
+#[cfg(feature = "ebpf")]
+mod ebpf;
 mod error;
 mod event;
+mod launch;
 mod proc;
 mod record;
+mod seccomp;
 mod source;
 
 pub use choice::{Choice, Opened, open};
