@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ptrace::PtraceSource;
 use crate::{Backend, CaptureError, Options, Source, Target};
 
 /// A source, and why it is of that backend.
@@ -61,7 +62,7 @@ pub fn open(
             Err(error @ (CaptureError::Unavailable { .. } | CaptureError::Unsupported { .. }))
                 if backend.is_none() =>
             {
-                against.push(error.to_string())
+                against.push(error.to_string());
             }
             Err(error) => return Err(error),
         }
@@ -71,11 +72,12 @@ pub fn open(
 
 fn try_backend(
     backend: Backend,
-    _target: &Target,
-    _options: Options,
+    target: &Target,
+    options: Options,
 ) -> Result<Box<dyn Source>, CaptureError> {
     match backend {
-        Backend::Ebpf | Backend::Perf | Backend::Ptrace => Err(CaptureError::Unavailable {
+        Backend::Ptrace => Ok(Box::new(PtraceSource::open(target, options)?)),
+        Backend::Ebpf | Backend::Perf => Err(CaptureError::Unavailable {
             backend,
             why: "this build does not have it".to_owned(),
         }),

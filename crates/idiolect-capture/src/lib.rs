@@ -8,13 +8,18 @@
 
 #![cfg(target_os = "linux")]
 
+mod cgroup;
 mod choice;
 mod error;
 mod event;
+mod launch;
 mod proc;
+mod ptrace;
 mod record;
+mod seccomp;
 mod source;
 
+pub use cgroup::Cgroup;
 pub use choice::{Choice, Opened, open};
 pub use error::CaptureError;
 pub use event::{Event, LossScope, Thread};
