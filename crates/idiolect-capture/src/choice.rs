@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ptrace::PtraceSource;
 use crate::{Backend, CaptureError, Options, Source, Target};
 
 /// A source, and why it is of that backend.
@@ -61,7 +62,7 @@ pub fn open(
             Err(error @ (CaptureError::Unavailable { .. } | CaptureError::Unsupported { .. }))
                 if backend.is_none() =>
             {
-                against.push(error.to_string())
+                against.push(error.to_string());
             }
             Err(error) => return Err(error),
         }
@@ -82,7 +83,8 @@ fn try_backend(
             backend,
             why: "this build does not have it".to_owned(),
         }),
-        Backend::Perf | Backend::Ptrace => Err(CaptureError::Unavailable {
+        Backend::Ptrace => Ok(Box::new(PtraceSource::open(target, options)?)),
+        Backend::Perf => Err(CaptureError::Unavailable {
             backend,
             why: "this build does not have it".to_owned(),
         }),

@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 
 use idiolect_trace::{ExitStatus, GapCause};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
-use crate::launch::Launch;
+use crate::cgroup::Cgroup;
+use crate::launch::{self, Launch};
+use crate::ptrace::process;
 use crate::record::now_ns;
 use crate::source::BATCH;
-use crate::{Backend, CaptureError, Event, Losses, LossScope, Options, Source, State, Target, proc};
+use crate::{Backend, CaptureError, Event, Losses, LossScope, Options, Source, State, Target};
 
 mod cgroup;
 mod kernel;
@@ -36,6 +38,9 @@ use wire::Wire;
 
 /// How often the ring buffer is emptied.
 const PACE: Duration = Duration::from_millis(10);
+
+/// How long a program that was started has to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Room in the ring buffer a processor: at 40 bytes a call and two million calls a second, 2 MiB are 25 ms.
 const RING_BYTES_A_PROCESSOR: usize = 2 << 20;
@@ -66,8 +71,8 @@ pub(crate) struct EbpfSource {
 struct Child {
     pid: Pid,
     status: Option<ExitStatus>,
-    /// What it did before it executed the program is ours, but for the call that did it, which may be the last.
-    waiting: Option<Option<Event>>,
+    /// It has not executed the program yet: what it does is ours.
+    is_launching: bool,
 }
 
 impl EbpfSource {
@@ -90,14 +95,8 @@ impl EbpfSource {
                 launch = Some(child);
                 Follow::Tree(pid.as_raw_pid().unsigned_abs())
             }
-            Target::Pid(pid) if *pid == std::process::id() => {
-                return Err(CaptureError::Itself(*pid));
-            }
-            Target::Pid(pid) if !proc::is_process(*pid) => {
-                return Err(CaptureError::NoSuchProcess(*pid));
-            }
-            Target::Pid(pid) => Follow::Tree(*pid),
-            Target::Cgroup(path) => Follow::Cgroup(unified_group(path)?),
+            Target::Pid(pid) => Follow::Tree(process(*pid)?),
+            Target::Cgroup(path) => Follow::Cgroup(folder(path)?),
             Target::Comm(name) => Follow::Comm(comm(name)),
             Target::All => Follow::All,
         };
@@ -121,7 +120,7 @@ impl EbpfSource {
             source.child = Some(Child {
                 pid: launch.pid(),
                 status: None,
-                waiting: Some(None),
+                is_launching: true,
             });
             launch.go()?;
             launch.executed()?;
@@ -235,7 +234,13 @@ impl Source for EbpfSource {
         }
     }
 
-    fn detach(&mut self) -> Result<(), CaptureError> {
+    fn stop(&mut self) -> Result<(), CaptureError> {
+        if let Some(child) = &self.child
+            && child.status.is_none()
+        {
+            launch::signal(child.pid, Signal::TERM)?;
+            launch::reap(child.pid, GRACE)?;
+        }
         self.kernel.detach()?;
         self.detached = true;
         Ok(())
@@ -245,19 +250,9 @@ impl Source for EbpfSource {
 impl Child {
     /// Passes on what the program does, and not what its process did for us before.
     fn pass(&mut self, event: Event, batch: &mut Vec<Event>) {
-        let Some(held) = &mut self.waiting else {
+        self.is_launching &= !matches!(event, Event::Exec { .. });
+        if !self.is_launching {
             batch.push(event);
-            return;
-        };
-        match event {
-            Event::Call { .. } => *held = Some(event),
-            Event::Exec { .. } => {
-                batch.extend(held.take());
-                batch.push(event);
-                self.waiting = None;
-            }
-            // A loss, or the end of a child whose program could not be executed.
-            _ => batch.push(event),
         }
     }
 }
@@ -295,24 +290,10 @@ fn comm(name: &str) -> [u8; 16] {
     comm
 }
 
-/// A folder of the unified control group hierarchy.
-fn unified_group(path: &Path) -> Result<OwnedFd, CaptureError> {
-    let wrong = |how: &str| CaptureError::NotPermitted {
-        what: format!("record the control group {}", path.display()),
-        how: how.to_owned(),
-    };
-    let folder = rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|error| wrong(&error.to_string()))?;
-    let system = rustix::fs::fstatfs(&folder).map_err(|error| wrong(&error.to_string()))?;
-    if i64::from(system.f_type) != i64::from(libc::CGROUP2_SUPER_MAGIC) {
-        return Err(wrong(
-            "it is not a folder of the unified hierarchy (cgroup v2), which is mounted at /sys/fs/cgroup or \
-             /sys/fs/cgroup/unified",
-        ));
-    }
-    Ok(folder)
+/// The folder of a control group.
+fn folder(path: &Path) -> Result<OwnedFd, CaptureError> {
+    let group = Cgroup::find(path)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(&group.folder, flags, Mode::empty())
+        .map_err(|error| CaptureError::system("cannot open the control group", error))
 }

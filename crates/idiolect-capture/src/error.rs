@@ -9,8 +9,27 @@ use crate::Backend;
 #[non_exhaustive]
 pub enum CaptureError {
     /// There is no such process.
-    #[error("there is no process {0}")]
+    #[error("there is no process {0} (in the pid namespace of the recorder)")]
     NoSuchProcess(u32),
+    /// It is a thread, and none that its process is named after.
+    #[error("{tid} is a thread of process {process}: give the process")]
+    NotAProcess {
+        /// The thread.
+        tid: u32,
+        /// Its process.
+        process: u32,
+    },
+    /// No process is meant.
+    #[error("there is no process {0}")]
+    NothingThere(String),
+    /// There is no such control group.
+    #[error("{path}: no such control group: {why}")]
+    NoSuchCgroup {
+        /// As it was given.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// It is ourselves.
     #[error("{0} is the recorder itself, which cannot record itself")]
     Itself(u32),
@@ -22,6 +41,9 @@ pub enum CaptureError {
         /// Why.
         source: io::Error,
     },
+    /// The program that was started does not end.
+    #[error("process {0}, which was started to be recorded, does not end though it was killed")]
+    WillNotEnd(u32),
     /// The kernel does not let us.
     #[error("not permitted to {what}: {how}")]
     NotPermitted {

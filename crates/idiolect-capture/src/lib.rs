@@ -8,6 +8,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod cgroup;
 mod choice;
 #[cfg(feature = "ebpf")]
 mod ebpf;
@@ -15,10 +16,12 @@ mod error;
 mod event;
 mod launch;
 mod proc;
+mod ptrace;
 mod record;
 mod seccomp;
 mod source;
 
+pub use cgroup::Cgroup;
 pub use choice::{Choice, Opened, open};
 pub use error::CaptureError;
 pub use event::{Event, LossScope, Thread};

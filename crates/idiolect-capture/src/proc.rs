@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,11 +17,6 @@ pub(crate) fn line(path: impl AsRef<Path>) -> Option<String> {
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     text.truncate(text.trim_end_matches('\n').len());
     Some(text)
-}
-
-/// Whether there is such a process (not a mere thread of one).
-pub(crate) fn is_process(pid: u32) -> bool {
-    thread_group(pid) == Some(pid)
 }
 
 /// The process that a thread belongs to.
@@ -63,6 +59,53 @@ pub(crate) fn executable(pid: u32) -> Option<String> {
     Some(path.to_string_lossy().into_owned())
 }
 
+/// Whether a thread is one of this process.
+pub(crate) fn is_thread_of(tid: u32, process: u32) -> bool {
+    Path::new(&format!("/proc/{process}/task/{tid}")).exists()
+}
+
+/// The path by which a process executed its program, as it was given to the kernel: of a script, the script's.
+/// Where it cannot be read, the path of the file that it runs, or its name.
+///
+/// The kernel puts it into the new program's memory (`AT_EXECFN` of its auxiliary vector), where the program has
+/// not been yet when a tracer is told of the exec.
+pub(crate) fn executed(pid: u32) -> Option<String> {
+    given_path(pid)
+        .or_else(|| executable(pid))
+        .or_else(|| comm(pid))
+}
+
+fn given_path(pid: u32) -> Option<String> {
+    /// The kernel's `PATH_MAX`.
+    const PATH_MAX: usize = 4096;
+    const AT_EXECFN: u64 = 31;
+    let mut vector = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/auxv")).ok()?;
+    file.take(MOST).read_to_end(&mut vector).ok()?;
+    let address = entry::<8>(&vector, AT_EXECFN).or_else(|| entry::<4>(&vector, AT_EXECFN))?;
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).ok()?;
+    let mut text = [0; PATH_MAX];
+    // It may end with the last page of the stack.
+    let read = memory.read_at(&mut text, address).ok()?;
+    let text = text[..read].split(|&byte| byte == 0).next()?;
+    (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
+}
+
+/// The value of an auxiliary vector's entry, of a program whose words have so many bytes.
+fn entry<const WORD: usize>(vector: &[u8], wanted: u64) -> Option<u64> {
+    let word = |bytes: &[u8]| -> u64 {
+        match WORD {
+            4 => bytes
+                .try_into()
+                .map_or(0, |word| u32::from_ne_bytes(word).into()),
+            _ => bytes.try_into().map_or(0, u64::from_ne_bytes),
+        }
+    };
+    let mut pairs = vector.chunks_exact(2 * WORD);
+    let found = pairs.find(|pair| word(&pair[..WORD]) == wanted)?;
+    Some(word(&found[WORD..]))
+}
+
 /// The path of its control group in the unified hierarchy.
 pub(crate) fn cgroup(pid: u32) -> Option<Arc<str>> {
     let text = line(format!("/proc/{pid}/cgroup"))?;
@@ -97,13 +140,17 @@ mod tests {
     #[test]
     fn ourselves() {
         let pid = std::process::id();
-        assert!(is_process(pid));
         assert_eq!(thread_group(pid), Some(pid));
         assert!(threads(pid).unwrap().contains(&pid));
         assert!(processes().contains(&pid));
         assert_eq!(uid(pid), Some(rustix::process::geteuid().as_raw()));
         let own = std::env::current_exe().unwrap();
         assert_eq!(executable(pid).unwrap(), own.to_str().unwrap());
+        // Cargo may give another path to the same file.
+        let given = given_path(pid).unwrap();
+        let file = own.file_name().unwrap().to_str().unwrap();
+        assert!(given.ends_with(file), "{given}");
+        assert!(is_thread_of(pid, pid) && !is_thread_of(1, pid));
         let now = crate::record::now_ns();
         let start = start_ns(pid).unwrap();
         assert!(
@@ -113,10 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn auxiliary_vectors_of_both_widths() {
+        let wide: Vec<u8> = [6u64, 4096, 31, 0x7fff_0000_1234, 0, 0]
+            .into_iter()
+            .flat_map(u64::to_ne_bytes)
+            .collect();
+        assert_eq!(entry::<8>(&wide, 31), Some(0x7fff_0000_1234));
+        let narrow: Vec<u8> = [6u32, 4096, 31, 0xffff_1234, 0, 0]
+            .into_iter()
+            .flat_map(u32::to_ne_bytes)
+            .collect();
+        assert_eq!(entry::<8>(&narrow, 31), None);
+        assert_eq!(entry::<4>(&narrow, 31), Some(0xffff_1234));
+        assert_eq!(entry::<8>(&[1, 2, 3], 31), None);
+    }
+
+    #[test]
     fn nobody() {
         // The kernel's largest process number is 2^22.
         let nobody = 1 << 23;
-        assert!(!is_process(nobody));
+        assert_eq!(thread_group(nobody), None);
         assert_eq!(start_ns(nobody), None);
         assert_eq!(executable(nobody), None);
         assert_eq!(threads(nobody), None);

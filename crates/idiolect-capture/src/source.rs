@@ -57,12 +57,13 @@ pub trait Source: Send {
     /// What was lost so far, by cause. Exact: what the kernel side sent is what was yielded and this.
     fn losses(&self) -> Losses;
 
-    /// Lets go of everything: programs that were attached to go on running, one that was started too. What
-    /// was seen before is still yielded by [`poll`](Source::poll), which then says that it ended.
+    /// Ends the recording. Programs that were attached to are let go and go on running. A program that was started
+    /// is sent `SIGTERM`, and `SIGKILL` where it is still there five seconds later. What was seen before is still
+    /// yielded by [`poll`](Source::poll), which then says that it ended.
     ///
     /// # Errors
-    /// [`CaptureError`] where something could not be let go.
-    fn detach(&mut self) -> Result<(), CaptureError>;
+    /// [`CaptureError`] where something could not be let go or ended.
+    fn stop(&mut self) -> Result<(), CaptureError>;
 }
 
 /// Events that a call of [`Source::poll`] yields at most, or a little more.

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cgroup::Mount;
 use crate::{Event, proc};
 
 /// Paths of control groups that were asked for.
 #[derive(Debug)]
 pub(super) struct Cgroups {
     /// Where the unified hierarchy is mounted, where it is.
-    mount: Option<(PathBuf, File)>,
+    mount: Option<(Mount, File)>,
     known: HashMap<u64, Option<Arc<str>>>,
 }
 
@@ -21,9 +21,9 @@ const MOST: usize = 4096;
 
 impl Cgroups {
     pub(super) fn new() -> Self {
-        let mount = mounted().and_then(|path| {
-            let file = File::open(&path).ok()?;
-            Some((path, file))
+        let mount = Mount::find().and_then(|mount| {
+            let file = File::open(&mount.point).ok()?;
+            Some((mount, file))
         });
         Cgroups {
             mount,
@@ -41,7 +41,7 @@ impl Cgroups {
             let path = self.known.entry(id).or_insert_with(|| {
                 mount
                     .as_ref()
-                    .and_then(|(path, file)| by_handle(path, file, id))
+                    .and_then(|(mount, file)| by_handle(mount, file, id))
                     .or_else(|| proc::cgroup(after.tgid))
             });
             cgroup.clone_from(path);
@@ -50,19 +50,9 @@ impl Cgroups {
     }
 }
 
-/// Where the unified hierarchy is mounted.
-fn mounted() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mounts.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let is_unified = after.split(' ').next() == Some("cgroup2");
-        is_unified.then(|| before.split(' ').nth(4).map(PathBuf::from))?
-    })
-}
-
 /// The number of a group is its handle in the file system (kernel: `fs/kernfs/mount.c`). Needs
 /// `CAP_DAC_READ_SEARCH`.
-fn by_handle(mount: &Path, file: &File, id: u64) -> Option<Arc<str>> {
+fn by_handle(mount: &Mount, file: &File, id: u64) -> Option<Arc<str>> {
     /// `struct file_handle` of open_by_handle_at(2).
     #[repr(C)]
     struct Handle {
@@ -89,8 +79,8 @@ fn by_handle(mount: &Path, file: &File, id: u64) -> Option<Arc<str>> {
         OwnedFd::from_raw_fd(fd)
     };
     let path = fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).ok()?;
-    let below = path.strip_prefix(mount).ok()?.to_string_lossy().into_owned();
-    Some(format!("/{below}").into())
+    path.starts_with(&mount.point)
+        .then(|| mount.group(path).path.into())
 }
 
 #[cfg(test)]
@@ -101,13 +91,13 @@ mod tests {
 
     #[test]
     fn our_own_group_by_its_number() {
-        let Some(mount) = mounted() else {
+        let Some(mount) = Mount::find() else {
             eprintln!("skipped: cgroup v2 is not mounted");
             return;
         };
         let own = proc::cgroup(std::process::id()).unwrap();
-        let Ok(folder) = fs::metadata(mount.join(own.trim_start_matches('/'))) else {
-            eprintln!("skipped: our group is not below {}", mount.display());
+        let Ok(folder) = fs::metadata(mount.point.join(own.trim_start_matches('/'))) else {
+            eprintln!("skipped: our group is not below {}", mount.point.display());
             return;
         };
         let us = Thread {

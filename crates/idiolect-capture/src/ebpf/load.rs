@@ -3,6 +3,7 @@
 use std::array;
 use std::error::Error;
 use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::maps::{Array, CgroupArray, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
@@ -96,7 +97,7 @@ impl Loaded {
         if let Follow::Cgroup(folder) = &settings.follow {
             let mut map = CgroupArray::try_from(bpf.map_mut("cgroup").ok_or_else(broken)?)
                 .map_err(|error| refused(&error))?;
-            map.set(0, folder, 0).map_err(|error| refused(&error))?;
+            map.set(0, folder.as_fd().as_raw_fd(), 0).map_err(|error| refused(&error))?;
         }
         let events = RingBuf::try_from(bpf.take_map("events").ok_or_else(broken)?)
             .map_err(|error| refused(&error))?;
