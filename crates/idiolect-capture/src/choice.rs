@@ -84,9 +84,6 @@ fn try_backend(
             why: "this build does not have it".to_owned(),
         }),
         Backend::Ptrace => Ok(Box::new(PtraceSource::open(target, options)?)),
-        Backend::Perf => Err(CaptureError::Unavailable {
-            backend,
-            why: "this build does not have it".to_owned(),
-        }),
+        Backend::Perf => Ok(Box::new(crate::perf::PerfSource::open(target, options)?)),
     }
 }

@@ -13,12 +13,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use idiolect_trace::{ExitStatus, GapCause};
+use idiolect_trace::GapCause;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 use crate::cgroup::Cgroup;
-use crate::launch::{self, Launch};
+use crate::child::Child;
+use crate::launch::Launch;
 use crate::ptrace::process;
 use crate::record::now_ns;
 use crate::source::BATCH;
@@ -39,9 +39,6 @@ use wire::Wire;
 /// How often the ring buffer is emptied.
 const PACE: Duration = Duration::from_millis(10);
 
-/// How long a program that was started has to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Room in the ring buffer a processor: at 40 bytes a call and two million calls a second, 2 MiB are 25 ms.
 const RING_BYTES_A_PROCESSOR: usize = 2 << 20;
 
@@ -58,21 +55,14 @@ pub(crate) struct EbpfSource {
     unreadable: u64,
     /// The program that we started, until it has ended.
     child: Option<Child>,
+    /// It has not executed its program yet: what it does is ours.
+    is_launching: bool,
     /// Whether the target comes to an end by itself.
     finite: bool,
     detached: bool,
     ended: bool,
     /// When we last looked and found the ring buffer empty, or emptied it.
     looked: Option<Instant>,
-}
-
-/// The program that we started.
-#[derive(Debug)]
-struct Child {
-    pid: Pid,
-    status: Option<ExitStatus>,
-    /// It has not executed the program yet: what it does is ours.
-    is_launching: bool,
 }
 
 impl EbpfSource {
@@ -117,11 +107,8 @@ impl EbpfSource {
             return Err(CaptureError::NoSuchProcess(*pid));
         }
         if let Some(mut launch) = launch {
-            source.child = Some(Child {
-                pid: launch.pid(),
-                status: None,
-                is_launching: true,
-            });
+            source.child = Some(Child::new(launch.pid()));
+            source.is_launching = true;
             launch.go()?;
             launch.executed()?;
         }
@@ -135,6 +122,7 @@ impl EbpfSource {
             lost: Lost::default(),
             unreadable: 0,
             child: None,
+            is_launching: false,
             finite,
             detached: false,
             ended: false,
@@ -147,7 +135,7 @@ impl EbpfSource {
         let EbpfSource {
             kernel,
             cgroups,
-            child,
+            is_launching,
             lost,
             unreadable,
             ..
@@ -165,9 +153,9 @@ impl EbpfSource {
                     return;
                 }
             };
-            match child {
-                Some(child) => child.pass(event, batch),
-                None => batch.push(event),
+            *is_launching &= !matches!(event, Event::Exec { .. });
+            if !*is_launching {
+                batch.push(event);
             }
         })
     }
@@ -180,32 +168,19 @@ impl EbpfSource {
         thread::sleep(rest.min(wait));
         rest <= wait
     }
-
-    fn reap(&mut self) {
-        if let Some(child) = &mut self.child
-            && child.status.is_none()
-            && let Ok(Some((_, status))) = waitpid(Some(child.pid), WaitOptions::NOHANG)
-        {
-            let signal = status.terminating_signal().and_then(|s| u8::try_from(s).ok());
-            child.status = status
-                .exit_status()
-                .map(ExitStatus::Code)
-                .or(signal.map(ExitStatus::Signal));
-        }
-    }
 }
 
 impl Source for EbpfSource {
     fn poll(&mut self, batch: &mut Vec<Event>, wait: Duration) -> Result<State, CaptureError> {
         let deadline = Instant::now() + wait;
         loop {
+            let status = self.child.as_mut().and_then(Child::status);
             if self.ended {
-                return Ok(State::Ended(self.child.as_ref().and_then(|c| c.status)));
+                return Ok(State::Ended(status));
             }
             if !self.detached && !self.pace(deadline.saturating_duration_since(Instant::now())) {
                 return Ok(State::Running);
             }
-            self.reap();
             // What is counted before an empty ring buffer is seen lies before all that will be in it.
             let counters = self.kernel.counters()?;
             let count = self.drain(batch);
@@ -218,7 +193,7 @@ impl Source for EbpfSource {
             self.ended = self.detached
                 || self.finite
                     && counters.followed == 0
-                    && self.child.as_ref().is_none_or(|c| c.status.is_some());
+                    && (self.child.is_none() || status.is_some());
             if batch.len() > told {
                 return Ok(State::Running);
             }
@@ -235,25 +210,12 @@ impl Source for EbpfSource {
     }
 
     fn stop(&mut self) -> Result<(), CaptureError> {
-        if let Some(child) = &self.child
-            && child.status.is_none()
-        {
-            launch::signal(child.pid, Signal::TERM)?;
-            launch::reap(child.pid, GRACE)?;
+        if let Some(child) = &mut self.child {
+            child.stop()?;
         }
         self.kernel.detach()?;
         self.detached = true;
         Ok(())
-    }
-}
-
-impl Child {
-    /// Passes on what the program does, and not what its process did for us before.
-    fn pass(&mut self, event: Event, batch: &mut Vec<Event>) {
-        self.is_launching &= !matches!(event, Event::Exec { .. });
-        if !self.is_launching {
-            batch.push(event);
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use idiolect_trace::{Abi, ExitStatus, Outcome};
 
 use super::kernel::Lost;
+use crate::bytes::{Reader, text};
 use crate::{Event, Thread};
 
 /// One record of the ring buffer.
@@ -66,7 +67,6 @@ pub(super) fn read(bytes: &[u8]) -> Option<Wire> {
         }
         KIND_EXEC => {
             let cgroup = from.u64()?;
-            let path = from.0.split(|&byte| byte == 0).next()?;
             Wire::Exec {
                 exec: Event::Exec {
                     time_ns,
@@ -76,7 +76,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Wire> {
                         exec_generation: thread.exec_generation.saturating_add(1),
                         ..thread
                     },
-                    executable: String::from_utf8_lossy(path).into_owned(),
+                    executable: text(from.0),
                     uid: detail,
                     cgroup: None,
                 },
@@ -117,22 +117,6 @@ fn abi(mark: u32) -> Option<Abi> {
         5 => Abi::Arm,
         _ => return None,
     })
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn u32(&mut self) -> Option<u32> {
-        let (first, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u32::from_ne_bytes(*first))
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        let (first, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u64::from_ne_bytes(*first))
-    }
 }
 
 #[cfg(test)]
