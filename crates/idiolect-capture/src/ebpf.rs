@@ -80,7 +80,7 @@ impl EbpfSource {
         let mut launch = None;
         let follow = match target {
             Target::Command(command) => {
-                let child = Launch::fork(command, false)?;
+                let child = Launch::fork(command, options)?;
                 let pid = child.pid();
                 launch = Some(child);
                 Follow::Tree(pid.as_raw_pid().unsigned_abs())

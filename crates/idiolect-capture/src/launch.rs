@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
-use crate::CaptureError;
-use crate::seccomp;
+use crate::{CaptureError, Options, seccomp};
 
 /// A child that has not executed its program yet.
 #[derive(Debug)]
@@ -26,13 +25,13 @@ pub(crate) struct Launch {
 const CANNOT_EXECUTE: i32 = 127;
 
 impl Launch {
-    /// Forks a child for this command, of the calling thread. With `fast`, its calls stop for a tracer by a
-    /// seccomp filter.
+    /// Forks a child for this command, of the calling thread. With [`Options::fast`], its calls stop for a tracer
+    /// by a seccomp filter.
     ///
     /// # Errors
     /// [`CaptureError::Command`] for a command that cannot be one; [`CaptureError::System`] where the kernel makes
     /// no child.
-    pub(crate) fn fork(command: &[OsString], fast: bool) -> Result<Self, CaptureError> {
+    pub(crate) fn fork(command: &[OsString], options: Options) -> Result<Self, CaptureError> {
         let name = command
             .first()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -66,7 +65,7 @@ impl Launch {
                     go_reader.as_raw_fd(),
                     failure_writer.as_raw_fd(),
                     &pointers,
-                    fast,
+                    options,
                 )
             }
         }
@@ -121,7 +120,7 @@ unsafe fn child(
     go: i32,
     failure: i32,
     arguments: &[*const libc::c_char],
-    fast: bool,
+    options: Options,
 ) -> ! {
     // SAFETY: All are system calls, or the C library's functions that are safe after fork; buffers are our own.
     unsafe {
@@ -135,7 +134,10 @@ unsafe fn child(
         }
         // A Rust program ignores this signal, and what it starts would inherit that.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        if !fast || seccomp::trace_all().is_ok() {
+        if options.output_to_stderr {
+            libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO);
+        }
+        if !options.fast || seccomp::trace_all().is_ok() {
             libc::execvp(arguments[0], arguments.as_ptr());
         }
         let errno = io::Error::last_os_error().raw_os_error().unwrap_or(0);

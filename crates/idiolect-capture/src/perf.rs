@@ -80,7 +80,7 @@ impl PerfSource {
         let mut wanted = Wanted::Others;
         let scopes = match target {
             Target::Command(command) => {
-                let child = Launch::fork(command, false)?;
+                let child = Launch::fork(command, options)?;
                 let pid = child.pid().as_raw_pid();
                 launch = Some(child);
                 wanted = Wanted::Launched(pid.unsigned_abs());

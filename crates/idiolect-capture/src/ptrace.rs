@@ -167,7 +167,7 @@ fn trace(
     began: &mpsc::Sender<Result<Option<Pid>, CaptureError>>,
 ) {
     let result = match begin {
-        Begin::Launch(command) => Launch::fork(&command, options.fast).and_then(|launch| {
+        Begin::Launch(command) => Launch::fork(&command, options).and_then(|launch| {
             let pid = launch.pid();
             tracer.launch(launch).map(|()| Some(pid))
         }),

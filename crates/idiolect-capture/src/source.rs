@@ -43,6 +43,8 @@ pub struct Options {
     /// With ptrace: stop at entries only, by a seccomp filter in the program that is started. It can gain no
     /// privileges by setuid files then.
     pub fast: bool,
+    /// What a program that is started prints goes to standard error, so that standard output is the recorder's.
+    pub output_to_stderr: bool,
 }
 
 /// Events of running programs.

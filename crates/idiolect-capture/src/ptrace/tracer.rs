@@ -496,9 +496,8 @@ fn has_gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ESRCH)
 }
 
-/// Whether a thread is traced by us.
+/// Whether a thread is traced by this one.
 fn is_ours(tid: u32) -> bool {
-    let tracer = proc::status(tid, "TracerPid:");
-    // Numbers of tracers are those of their thread.
-    tracer.and_then(|tracer| proc::thread_group(tracer.parse().ok()?)) == Some(std::process::id())
+    let tracer = proc::status(tid, "TracerPid:").and_then(|tracer| tracer.parse().ok());
+    tracer == Some(kernel::number(rustix::thread::gettid()))
 }
