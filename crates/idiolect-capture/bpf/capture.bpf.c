@@ -3,7 +3,8 @@
  *
  * A followed thread has an entry in `threads`, under the address of its task, which stays the same when an exec
  * changes its number. The entry knows whether the thread is inside a call. A call that ends without having begun was
- * denied by seccomp (or skipped by a tracer): those never reach sys_enter. What is not followed pays for one lookup.
+ * denied by seccomp (or skipped by a tracer): those never reach sys_enter. Who is not followed pays for no lookup:
+ * nearly always `crowd` says that there is no entry.
  *
  * Nobody is woken: the reader comes by often enough. An event that finds no room is counted, and so that its place is
  * known the next event that finds room is preceded by a mark. */
@@ -51,6 +52,10 @@ struct {
     u64 *key;
     struct thread *value;
 } threads SECTION(".maps");
+
+/* How many entries there are, by a hash of their addresses. */
+#define CROWD_BITS 14
+u32 crowd[1 << CROWD_BITS];
 
 struct {
     int (*type)[MAP_RINGBUF];
@@ -117,24 +122,16 @@ static __attribute__((noinline)) int send_gap(void)
     return 0;
 }
 
-/* Room for an event; it is counted whether there is or not. */
+/* Room for an event. Where there is none, that is counted. */
 INLINE void *reserve(u64 size)
 {
     void *room;
     if (UNLIKELY(gap))
         send_gap();
-    COUNT(sent);
     room = ring_reserve(&events, size, 0);
     if (UNLIKELY(!room))
         LOSE(ring_full);
     return room;
-}
-
-/* An event that could not be sent since its thread found no place in the table. */
-INLINE void no_place(void)
-{
-    COUNT(sent);
-    LOSE(table_full);
 }
 
 INLINE u32 mark(u32 kind, u32 abi, u32 generation)
@@ -186,39 +183,72 @@ INLINE void describe(struct thread *thread, struct task_struct *task, u32 phase)
     thread->abi = ABI_NONE;
 }
 
+/* Its place in `crowd`. */
+INLINE u32 *place(u64 address)
+{
+    const u64 golden = 0x9e3779b97f4a7c15; /* Fibonacci hashing: 2^64 by the golden ratio */
+    return &crowd[address * golden >> (64 - CROWD_BITS)];
+}
+
+/* A typed pointer as a number: the verifier allows no arithmetic on it, so it is read as memory. */
+INLINE u64 address_of(struct task_struct *task)
+{
+    u64 address = 0;
+    read_kernel(&address, sizeof(address), &task);
+    return address;
+}
+
+INLINE struct thread *find(u64 address)
+{
+    return *place(address) ? map_lookup(&threads, &address) : 0;
+}
+
 /* Begins to follow a task; 0 where the table has no place. */
 INLINE struct thread *follow(u64 address, const struct thread *first)
 {
-    if (map_update(&threads, &address, first, ONLY_IF_ABSENT) == 0)
+    if (map_update(&threads, &address, first, ONLY_IF_ABSENT) == 0) {
+        __sync_fetch_and_add(place(address), 1);
         COUNT(began);
-    return map_lookup(&threads, &address);
+    }
+    return find(address);
 }
 
-INLINE int forget(u64 address)
+INLINE void forget(u64 address)
 {
-    if (map_delete(&threads, &address) != 0)
-        return 0;
-    COUNT(ended);
-    return 1;
+    if (map_delete(&threads, &address) == 0) {
+        __sync_fetch_and_add(place(address), -1);
+        COUNT(ended);
+    }
 }
 
-/* Whether the running task is one to follow by what it is now; trees go by their entries instead. */
-INLINE int wanted(struct task_struct *task)
+/* Whether a process of this number and name is one to follow. */
+INLINE int chosen(u32 tgid, u64 low, u64 high)
 {
-    struct task_struct *leader;
-    u64 name[2] = {0, 0};
-    if ((u32)FIELD(task, tgid) == own_tgid)
+    if (tgid == own_tgid)
         return 0;
     switch (target) {
     case TARGET_CGROUP:
         return current_under_cgroup(&cgroup, 0) == 1;
     case TARGET_COMM:
-        leader = FIELD(task, group_leader);
-        read_kernel(name, sizeof(name), __builtin_preserve_access_index(&leader->comm));
-        return name[0] == name_low && name[1] == name_high;
+        return low == name_low && high == name_high;
     default:
         return 1;
     }
+}
+
+/* Whether the running task is one to follow by what it is now; trees go by their entries instead. */
+INLINE int wanted(u64 address)
+{
+    if (HAS_TYPED_TASK && !untyped) {
+        struct task_struct *task = current_task_typed();
+        const u64 *name = __builtin_preserve_access_index((u64 *)&task->group_leader->comm);
+        return chosen(task->tgid, name[0], name[1]);
+    }
+    struct task_struct *task = (struct task_struct *)address;
+    struct task_struct *leader = FIELD(task, group_leader);
+    u64 name[2] = {0, 0};
+    read_kernel(name, sizeof(name), __builtin_preserve_access_index(&leader->comm));
+    return chosen(FIELD(task, tgid), name[0], name[1]);
 }
 
 /* Whether a task belongs to the process that the recording begins with. */
@@ -234,20 +264,20 @@ INLINE struct thread *followed(u64 address, u32 phase)
     struct thread *thread;
     struct thread first;
     if (target == TARGET_TREE) {
-        thread = map_lookup(&threads, &address);
+        thread = find(address);
         if (thread || !seeding || !of_root(task))
             return thread;
     } else {
-        if (!wanted(task))
+        if (!wanted(address))
             return 0;
-        thread = map_lookup(&threads, &address);
+        thread = find(address);
         if (thread)
             return thread;
     }
     describe(&first, task, phase);
     thread = follow(address, &first);
     if (!thread)
-        no_place();
+        LOSE(table_full);
     return thread;
 }
 
@@ -327,7 +357,7 @@ SECTION("tp_btf/sys_exit")
 int call_ends(u64 *arguments)
 {
     u64 address = current_task();
-    struct thread *thread = map_lookup(&threads, &address);
+    struct thread *thread = find(address);
     struct pt_regs *registers;
     u32 phase, number, abi;
     s64 value;
@@ -343,7 +373,7 @@ int call_ends(u64 *arguments)
         return 0;
     }
     /* It was denied. A thread that left the cgroup or changed its name is not ours any more. */
-    if (target != TARGET_TREE && !wanted((struct task_struct *)address))
+    if (target != TARGET_TREE && !wanted(address))
         return 0;
     registers = (struct pt_regs *)arguments[0];
 #if defined(TARGET_X86_64)
@@ -383,8 +413,8 @@ int task_forks(u64 *arguments)
     is_thread = first.tgid == parent->tgid && first.start_ns == parent->start_ns;
     if (is_thread)
         first.generation = parent->generation;
-    if (!follow((u64)child, &first)) {
-        no_place();
+    if (!follow(address_of(child), &first)) {
+        LOSE(table_full);
         return 0;
     }
     fork = reserve(sizeof(*fork));
@@ -434,7 +464,7 @@ int task_executes(u64 *arguments)
     char probe[SHORT_PATH];
     if (!thread) {
         /* What it was is not followed any more; its last event is that it became something else. */
-        thread = target == TARGET_TREE ? 0 : map_lookup(&threads, &address);
+        thread = target == TARGET_TREE ? 0 : find(address);
         if (!thread)
             return 0;
     }
@@ -457,7 +487,7 @@ int task_exits(u64 *arguments)
 {
     struct task_struct *task = (struct task_struct *)arguments[0];
     u64 address = current_task();
-    struct thread *thread = map_lookup(&threads, &address);
+    struct thread *thread = find(address);
     struct head *head;
     if (!thread)
         return 0;
@@ -498,16 +528,17 @@ int seed(struct bpf_iter__task *context)
 {
     struct task_struct *task = context->task;
     struct thread first;
-    u64 address = (u64)task;
+    u64 address;
     if (!task) {
         seeding = 0;
         return 0;
     }
     if (!of_root(task))
         return 0;
+    address = address_of(task);
     describe(&first, task, SILENT);
     if (!follow(address, &first)) {
-        no_place();
+        LOSE(table_full);
         return 0;
     }
     /* If it ends just now, either task_exits is still to come or we have to undo it. */

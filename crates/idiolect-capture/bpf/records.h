@@ -72,10 +72,8 @@ struct exec {
 #define SHORT_PATH 256
 #define LONG_PATH 4096
 
-/* By processor. Events that were sent are in the ring, were read from it, or are lost. */
+/* By processor: threads that are followed are began - ended. */
 struct counters {
-    u64 sent;
-    /* Threads that are followed: began - ended. */
     u64 began;
     u64 ended;
 };

@@ -32,12 +32,9 @@ pub(crate) struct Settings {
     pub(crate) untyped: bool,
 }
 
-/// What the kernel side has counted so far. Events that were sent are in the ring buffer, were read from it, or
-/// are lost.
+/// What the kernel side has counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
-    /// Events of followed threads.
-    pub(crate) sent: u64,
     /// Threads that are followed now.
     pub(crate) followed: u64,
     /// Events that were lost.

@@ -31,7 +31,7 @@ const ITERATORS: [&str; 2] = ["introduce", "seed"];
 pub(crate) struct Loaded {
     bpf: Ebpf,
     events: RingBuf<MapData>,
-    counters: PerCpuArray<MapData, [u64; 3]>,
+    counters: PerCpuArray<MapData, [u64; 2]>,
     losses: Array<MapData, [u64; 2]>,
 }
 
@@ -157,11 +157,10 @@ impl Kernel for Loaded {
         };
         let [ring_full, table_full] = self.losses.get(&0, 0).map_err(unread)?;
         let by_processor = self.counters.get(&0, 0).map_err(unread)?;
-        let [sent, began, ended] = by_processor
+        let [began, ended] = by_processor
             .iter()
-            .fold([0u64; 3], |sum, more| array::from_fn(|i| sum[i].wrapping_add(more[i])));
+            .fold([0u64; 2], |sum, more| array::from_fn(|i| sum[i].wrapping_add(more[i])));
         Ok(Counters {
-            sent,
             followed: began.saturating_sub(ended),
             lost: Lost {
                 ring_full,
@@ -218,7 +217,8 @@ fn refused(error: &(dyn Error + 'static)) -> CaptureError {
     unavailable(format!("the kernel refuses its programs: {}", chain(error)))
 }
 
-/// An error with what caused it. The kernel's log of checking a program is cut off after its first lines.
+/// An error with what caused it. Of the kernel's log of checking a program only the end is kept, which says what it
+/// did not like.
 fn chain(error: &(dyn Error + 'static)) -> String {
     const MOST: usize = 600;
     let mut text = error.to_string();
@@ -231,9 +231,11 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = at.source();
     }
-    if let Some((end, _)) = text.char_indices().nth(MOST) {
-        text.truncate(end);
-        text.push_str(" ...");
+    let count = text.chars().count();
+    if count > MOST {
+        let begin: String = text.chars().take(MOST / 4).collect();
+        let end: String = text.chars().skip(count - MOST * 3 / 4).collect();
+        text = format!("{begin} ... {end}");
     }
-    text
+    text.replace('\n', "; ")
 }
