@@ -4,7 +4,8 @@
 //! of calls are both read: a call that ends without having begun was denied by seccomp. Births, names and ends of
 //! threads come by the side band of the same events; a program's path by a trace point.
 //!
-//! What it does not know: how threads end, and who a process that is gone at once was.
+//! What it does not know: how threads end, and who a process that is gone at once was. Losses are counted in records
+//! of trace points, of which a call makes two; a loss at the very end is only known since Linux 6.0.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -28,6 +29,8 @@ mod attr;
 mod follow;
 mod ring;
 mod sample;
+#[cfg(test)]
+mod tests;
 
 use attr::Scope;
 use follow::{Follow, Wanted};
@@ -225,6 +228,10 @@ impl PerfSource {
         for (processor, mut record) in seen.drain(..count) {
             record.time_ns += asleep;
             self.follow.take(record, processor, &mut events);
+        }
+        if is_last {
+            let lost = self.events.iter().filter_map(attr::Event::lost).sum();
+            self.follow.lost_by_the_end(lost, &mut events);
         }
         self.ready.extend(events);
     }

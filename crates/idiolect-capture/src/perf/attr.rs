@@ -1,7 +1,7 @@
 //! perf_event_open(2): opening trace points, and what their samples hold.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 /// Where an event is counted.
@@ -48,6 +48,9 @@ const SAMPLE_TIME: u64 = 1 << 2;
 const SAMPLE_RAW: u64 = 1 << 10;
 const SAMPLE_REGS_USER: u64 = 1 << 12;
 
+/// With the count, how many samples found no room (Linux 6.0).
+const READ_LOST: u64 = 1 << 4;
+
 const DISABLED: u64 = 1 << 0;
 const INHERIT: u64 = 1 << 1;
 const COMM: u64 = 1 << 9;
@@ -89,7 +92,7 @@ impl Event {
             Scope::Cgroup(folder) => (folder, FLAG_CGROUP, 0),
             Scope::Everything => (-1, 0, 0),
         };
-        let attributes = Attributes {
+        let mut attributes = Attributes {
             kind: TRACEPOINT,
             size: 112,
             config: id,
@@ -98,6 +101,7 @@ impl Event {
                 | SAMPLE_TIME
                 | SAMPLE_RAW
                 | if with_registers { SAMPLE_REGS_USER } else { 0 },
+            read_format: READ_LOST,
             flags: DISABLED
                 | inherit
                 | WATERMARK
@@ -110,22 +114,13 @@ impl Event {
             clock: libc::CLOCK_MONOTONIC,
             ..Attributes::default()
         };
-        // SAFETY: The structure is as long as it says, and lives during the call, which gives a new descriptor or -1.
-        let opened = unsafe {
-            libc::syscall(
-                libc::SYS_perf_event_open,
-                &raw const attributes,
-                pid,
-                processor,
-                -1,
-                flag | FLAG_CLOEXEC,
-            )
-        };
-        match i32::try_from(opened) {
-            // SAFETY: It was just opened, and is nobody else's.
-            Ok(fd) if fd >= 0 => Ok(Event(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))),
-            _ => Err(io::Error::last_os_error()),
-        }
+        open(&attributes, pid, processor, flag).or_else(|error| {
+            if error.raw_os_error() != Some(libc::EINVAL) {
+                return Err(error);
+            }
+            attributes.read_format = 0;
+            open(&attributes, pid, processor, flag)
+        })
     }
 
     /// Sends its samples to another event's ring buffer.
@@ -146,6 +141,16 @@ impl Event {
         }
     }
 
+    /// How many samples found no room, where the kernel says so. A record says it too, but only once there is room
+    /// and something to write.
+    pub(super) fn lost(&self) -> Option<u64> {
+        let mut count = [0; 16];
+        match (&self.0).read(&mut count) {
+            Ok(16) => Some(u64::from_ne_bytes(*count.last_chunk()?)),
+            _ => None,
+        }
+    }
+
     pub(super) fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
@@ -160,5 +165,29 @@ impl Event {
         // SAFETY: One structure, which lives during the call.
         unsafe { libc::poll(&raw mut wait, 1, 0) };
         wait.revents & libc::POLLHUP != 0
+    }
+}
+
+fn open(
+    attributes: &Attributes,
+    pid: i32,
+    processor: i32,
+    flag: libc::c_ulong,
+) -> io::Result<Event> {
+    // SAFETY: The structure is as long as it says, and lives during the call, which gives a new descriptor or -1.
+    let opened = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const *attributes,
+            pid,
+            processor,
+            -1,
+            flag | FLAG_CLOEXEC,
+        )
+    };
+    match i32::try_from(opened) {
+        // SAFETY: It was just opened, and is nobody else's.
+        Ok(fd) if fd >= 0 => Ok(Event(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))),
+        _ => Err(io::Error::last_os_error()),
     }
 }

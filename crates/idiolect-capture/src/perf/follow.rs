@@ -6,6 +6,7 @@ use std::sync::Arc;
 use idiolect_trace::{Abi, GapCause, Outcome};
 
 use super::sample::{Seen, What};
+use crate::record::now_ns;
 use crate::{Event, LossScope, Thread, proc};
 
 /// Whose events are wanted, beyond what the kernel chose.
@@ -77,6 +78,15 @@ impl Follow {
     /// Events that were lost so far.
     pub(super) fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// All that was lost by the end, as the kernel counts it. A loss that nothing came after was not told of yet.
+    pub(super) fn lost_by_the_end(&mut self, count: u64, events: &mut Vec<Event>) {
+        let more = count.saturating_sub(self.lost);
+        if more > 0 {
+            self.lost = count;
+            events.push(lost(now_ns(), LossScope::Everything, more));
+        }
     }
 
     /// Takes the next of what was seen, in the order of time, on this processor. Its time is since boot.
@@ -161,17 +171,13 @@ impl Follow {
             }
             What::Lost(count) => {
                 self.lost += count;
+                let scope = LossScope::Cpu(processor);
+                events.push(lost(time_ns, scope, count));
                 // Beginnings and ends do not match any more.
                 for known in self.threads.values_mut() {
                     known.phase = Phase::Silent;
                 }
                 self.look_for_gone();
-                events.push(Event::Lost {
-                    time_ns,
-                    scope: LossScope::Cpu(processor),
-                    count: Some(count),
-                    cause: GapCause::BufferFull,
-                });
             }
         }
     }
@@ -311,6 +317,15 @@ impl Follow {
                 .retain(|&tid, known| proc::is_thread_of(tid, known.thread.tgid));
             self.crowd = CROWD.max(2 * self.threads.len());
         }
+    }
+}
+
+fn lost(time_ns: u64, scope: LossScope, count: u64) -> Event {
+    Event::Lost {
+        time_ns,
+        scope,
+        count: Some(count),
+        cause: GapCause::BufferFull,
     }
 }
 
