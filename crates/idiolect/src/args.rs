@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Export(crate::commands::export::Export),
     Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
+    #[cfg(target_os = "linux")]
+    Record(crate::commands::record::Record),
 }
 
 /// How to read traces.
