@@ -20,6 +20,7 @@ mod fit;
 pub mod hmm;
 mod known;
 mod lstm;
+pub mod novelty;
 mod pool;
 pub mod portability;
 pub mod profile;
