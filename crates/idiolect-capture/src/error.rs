@@ -34,12 +34,12 @@ pub enum CaptureError {
     #[error("{0} is the recorder itself, which cannot record itself")]
     Itself(u32),
     /// The program could not be started.
-    #[error("{command}: cannot be started: {}", reason(.source))]
+    #[error("{command}: cannot be started: {}", reason(.error))]
     Command {
         /// Its name.
         command: String,
-        /// Why.
-        source: io::Error,
+        /// Why. (The message says it; it is no source.)
+        error: io::Error,
     },
     /// The program that was started does not end.
     #[error("process {0}, which was started to be recorded, does not end though it was killed")]

@@ -35,9 +35,9 @@ impl Launch {
         let name = command
             .first()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let failed = |source| CaptureError::Command {
+        let failed = |error| CaptureError::Command {
             command: name.clone(),
-            source,
+            error,
         };
         let arguments: Result<Vec<CString>, _> = command
             .iter()
@@ -105,7 +105,7 @@ impl Launch {
             Err(_) => Ok(()),
             Ok(()) => Err(CaptureError::Command {
                 command: self.command,
-                source: io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
+                error: io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
             }),
         }
     }

@@ -2,6 +2,7 @@
 
 use idiolect_trace::StartKind;
 
+use crate::novelty::{CallSet, KnownSets};
 use crate::score::{Counting, Heard};
 use crate::split::Piece;
 use crate::{
@@ -17,11 +18,52 @@ pub(crate) struct UnitScore {
     pub(crate) signals: Signals,
 }
 
+/// How the signals of a unit are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignalsOf<'a> {
+    pub(crate) settings: &'a SignalSettings,
+    pub(crate) sets: Option<&'a KnownSets>,
+}
+
+impl SignalsOf<'_> {
+    /// Of a unit's surprises and the set of its calls; none where no call counts.
+    pub(crate) fn unit(&self, tracker: &Tracker, set: &CallSet) -> Option<Signals> {
+        let mut signals = tracker.signals(self.settings)?;
+        if let Some(sets) = self.sets {
+            sets.complete(&mut signals, set, self.settings);
+        }
+        Some(signals)
+    }
+
+    /// The set of calls of a unit that begins; of no size where none is wanted.
+    pub(crate) fn empty_set(&self) -> CallSet {
+        CallSet::empty(self.sets.map_or(0, KnownSets::vocabulary))
+    }
+}
+
+/// The sets of calls of the units of these pieces, for a vocabulary of this size.
+pub(crate) fn sets_of(
+    streams: &Streams,
+    pieces: &[Piece],
+    tokens: &[Token],
+    vocabulary: usize,
+    unit: Unit,
+) -> Option<KnownSets> {
+    let units = pieces.iter().flat_map(|piece| {
+        let symbols = &streams.get(piece.stream).symbols[piece.range.clone()];
+        symbols.chunks(unit_len(unit, symbols.len()))
+    });
+    KnownSets::of(units.map(|calls| {
+        let calls = calls.iter().map(|&symbol| tokens[symbol as usize]);
+        CallSet::of(vocabulary, calls)
+    }))
+}
+
 /// Scores each unit of these pieces, in their order whatever the number of threads. A stream's model
 /// state runs from its start, also where only its end is scored.
 pub(crate) fn score_units(
     detector: &dyn Detector,
-    settings: &SignalSettings,
+    signals: &SignalsOf<'_>,
     streams: &Streams,
     pieces: &[Piece],
     tokens: &[Token],
@@ -42,15 +84,17 @@ pub(crate) fn score_units(
         let len = unit_len(unit, symbols.len());
         for (place, calls) in symbols.chunks(len).enumerate() {
             let from = piece.range.start + place * len;
-            let mut tracker = Tracker::default();
+            let (mut tracker, mut set) = (Tracker::default(), signals.empty_set());
             for place in from..from + calls.len() {
-                if tokens[whole[place] as usize] == Vocabulary::GAP {
+                let token = tokens[whole[place] as usize];
+                set.insert(token);
+                if token == Vocabulary::GAP {
                     tracker.gap();
                 } else if counted[place] {
-                    tracker.observe(surprises[place], settings);
+                    tracker.observe(surprises[place], signals.settings);
                 }
             }
-            scores.extend(tracker.signals(settings).map(|signals| UnitScore {
+            scores.extend(signals.unit(&tracker, &set).map(|signals| UnitScore {
                 start,
                 hash: streams.content_hash(start, calls),
                 signals,

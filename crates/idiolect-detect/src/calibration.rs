@@ -51,6 +51,11 @@ pub enum RateError {
     /// Not a rate at all.
     #[error("a false alarm rate lies between 0 and 1, and {0} does not")]
     NotARate(f64),
+    /// The profile has no such signal.
+    #[error(
+        "the profile holds no sets of calls, which {0:?} is made of: train it again, or choose another signal"
+    )]
+    NoSets(&'static str),
     /// Too few units.
     #[error(
         "{distinct} calibration {units} cannot support a false alarm rate of {asked}; the lowest is {lowest}",

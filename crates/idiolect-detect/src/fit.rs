@@ -19,12 +19,13 @@ pub use event::{FitEvent, Unsaved};
 pub use model::ModelConfig;
 pub use network::{Network, NetworkConfig};
 
-use crate::calibrate::{self, UnitScore};
+use crate::calibrate::{self, SignalsOf, UnitScore};
 use crate::checkpoint::Checkpoint;
 use crate::corpus::{self, Augmentation, PieceCorpus};
+use crate::novelty::KnownSets;
 use crate::profile::{Model, Profile};
 use crate::split::{self, Piece, Policy, Split};
-use crate::{Calibration, SignalKind, SignalSettings, Streams, Unit, Vocabulary};
+use crate::{Calibration, SignalKind, SignalSettings, Signals, Streams, Unit, Vocabulary};
 
 /// How to fit a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +95,7 @@ struct Fitted {
     vocabulary: Vocabulary,
     model: Model,
     signals: SignalSettings,
+    sets: Option<KnownSets>,
     epochs: Vec<EpochReport>,
     /// Mean surprise on the tune part, unknown calls left out, in nats a call, or mean of what else the
     /// model's measure is.
@@ -263,27 +265,40 @@ impl Fitter<'_> {
             .filter(|(token, _)| *token != Vocabulary::UNKNOWN);
         let (held_out, _) = mean_and_deviation(known.map(|&(_, said)| said));
         let (mean, deviation) = mean_and_deviation(usual.iter().map(|&(_, said)| said));
+        let vocabulary_len = vocabulary.len();
         let mut fitted = Fitted {
             vocabulary,
             model,
             signals: SignalSettings::new(mean, deviation),
+            sets: calibrate::sets_of(
+                self.streams,
+                &split.train,
+                &tokens,
+                vocabulary_len,
+                split.unit,
+            ),
             epochs: Vec::new(),
             held_out: f64::from(held_out),
         };
-        let normal: Vec<_> = self
-            .score(&fitted, &split.tune, split.unit)
-            .into_iter()
-            .map(|unit| unit.signals)
-            .collect();
+        let units = self.score(&fitted, &split.tune, split.unit);
+        let normal: Vec<Signals> = units.iter().map(|unit| unit.signals).collect();
         fitted.signals.learn_spread(&normal);
+        let mut seen = HashSet::new();
+        let different = units.iter().filter(|unit| seen.insert(unit.hash));
+        let different: Vec<Signals> = different.map(|unit| unit.signals).collect();
+        fitted.signals.learn_usual(&different);
         fitted
     }
 
     fn score(&self, fitted: &Fitted, pieces: &[Piece], unit: Unit) -> Vec<UnitScore> {
         let tokens = corpus::tokens(self.streams, &fitted.vocabulary);
+        let signals = SignalsOf {
+            settings: &fitted.signals,
+            sets: fitted.sets.as_ref(),
+        };
         calibrate::score_units(
             fitted.model.detector(),
-            &fitted.signals,
+            &signals,
             self.streams,
             pieces,
             &tokens,

@@ -94,9 +94,9 @@ fn are_calibration(profile: &Profile, streams: &Streams, pieces: &[Piece], threa
         return false;
     }
     let tokens = corpus::tokens(streams, &profile.vocabulary);
-    let (detector, settings) = (profile.detector(), &profile.signals);
+    let (detector, signals) = (profile.detector(), profile.signals_of());
     let scores =
-        calibrate::score_units(detector, settings, streams, pieces, &tokens, unit, threads);
+        calibrate::score_units(detector, &signals, streams, pieces, &tokens, unit, threads);
     let mut scores: Vec<f32> = scores.iter().map(|unit| unit.signals.mean).collect();
     scores.sort_by(f32::total_cmp);
     let mut both = scores.iter().zip(all.scores());

@@ -3,7 +3,7 @@
 //! The file is a safetensors file. Its metadata has one key, `idiolect`, with a JSON header: format,
 //! vocabulary, what each model is, how signals and verdicts are made, and where it all comes from.
 //! Tensors named `model.N.*` are the models' weights or counts, and `calibration.N` the ascending scores of each
-//! calibration. Weights and scores are little-endian 32-bit floats, counts integers without sign. Loading runs nothing and believes nothing: every
+//! calibration; `sets.*` are the sets of calls of training streams. Weights and scores are little-endian 32-bit floats, counts integers without sign. Loading runs nothing and believes nothing: every
 //! count, shape and value is checked.
 
 pub(crate) mod container;
@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod header;
 mod models;
+mod sets;
 mod trust;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,9 @@ pub use container::looks_like_profile;
 pub use error::{Problem, ProfileError};
 pub use header::{Decision, Provenance, TokenScheme};
 
+use crate::calibrate::SignalsOf;
 use crate::hmm::HmmModel;
+use crate::novelty::KnownSets;
 use crate::tables::TableModel;
 use crate::{
     Calibration, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit, Vocabulary,
@@ -40,6 +43,8 @@ pub struct Profile {
     pub models: Vec<Model>,
     /// How surprises become signals.
     pub signals: SignalSettings,
+    /// The sets of calls of the streams, or blocks of them, that trained; none in profiles from before format 4.
+    pub sets: Option<KnownSets>,
     /// How a verdict is reached.
     pub decision: Decision,
     /// Scores of normal units that trained nothing.
@@ -100,6 +105,14 @@ impl Profile {
         self.models[0].detector()
     }
 
+    /// How the signals of a stream or block are made.
+    pub(crate) fn signals_of(&self) -> SignalsOf<'_> {
+        SignalsOf {
+            settings: &self.signals,
+            sets: self.sets.as_ref(),
+        }
+    }
+
     /// Holds the weights of every network in this form to score with.
     pub fn hold_in(&mut self, form: Form) {
         let held = |network: &LstmModel| {
@@ -137,7 +150,7 @@ impl Profile {
     /// calibration on their own kind where that supports the rate, from the one on all kinds otherwise.
     ///
     /// # Errors
-    /// [`RateError`] where neither supports it.
+    /// [`RateError`] where neither supports it, or the profile has no such signal.
     pub fn threshold(
         &self,
         signal: SignalKind,
@@ -150,6 +163,9 @@ impl Profile {
         });
         if let Some(threshold) = of_kind {
             return Ok(threshold);
+        }
+        if signal.needs_sets() && self.sets.is_none() {
+            return Err(RateError::NoSets(signal.as_str()));
         }
         let pooled = self.calibration(signal, None);
         // Loading and fitting both see to it that every signal has its pooled calibration.

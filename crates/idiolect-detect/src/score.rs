@@ -3,10 +3,12 @@
 use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
+use crate::calibrate::SignalsOf;
+use crate::novelty::CallSet;
 use crate::profile::Threshold;
 use crate::{
-    Detector, DetectorState, Measure, Profile, RateError, Run, SignalKind, SignalSettings, Signals,
-    Token, Tracker, Unit, Vocabulary,
+    Detector, DetectorState, Measure, Profile, RateError, Run, SignalKind, Signals, Token, Tracker,
+    Unit, Vocabulary,
 };
 
 /// What the score of a stream says.
@@ -58,7 +60,9 @@ pub struct Blocks {
 #[derive(Debug)]
 pub struct Judge<'p> {
     profile: &'p Profile,
+    signals: SignalsOf<'p>,
     signal: SignalKind,
+    rate: f64,
     unit: Unit,
     thresholds: [Threshold<'p>; 3],
 }
@@ -69,12 +73,13 @@ pub struct StreamState {
     start: StartKind,
     detector: DetectorState,
     tracker: Tracker,
+    set: CallSet,
     calls: u64,
     unknown_calls: u64,
     gaps: u64,
     counting: Counting,
     blocks: Blocks,
-    worst: Option<Signals>,
+    worst: Option<(Signals, CallSet)>,
 }
 
 /// Calls after a gap whose surprise counts for nothing: the model has to find its place again.
@@ -130,6 +135,21 @@ impl Counting {
 }
 
 impl StreamState {
+    /// How it began.
+    pub(crate) fn start(&self) -> StartKind {
+        self.start
+    }
+
+    /// Calls taken that training never saw.
+    pub fn unknown_calls(&self) -> u64 {
+        self.unknown_calls
+    }
+
+    /// Places where calls are missing.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
     /// Calls taken.
     pub fn calls(&self) -> u64 {
         self.calls
@@ -140,7 +160,7 @@ impl<'p> Judge<'p> {
     /// Judges by this signal, or the profile's own, at this false alarm rate, or the profile's own.
     ///
     /// # Errors
-    /// [`RateError`] where the profile's calibration does not support the rate.
+    /// [`RateError`] where the profile's calibration does not support the rate, or it has no such signal.
     pub fn new(
         profile: &'p Profile,
         signal: Option<SignalKind>,
@@ -153,7 +173,9 @@ impl<'p> Judge<'p> {
         let thresholds = [of(first)?, of(second)?, of(third)?];
         Ok(Judge {
             profile,
+            signals: profile.signals_of(),
             signal,
+            rate,
             unit: profile.unit(),
             thresholds,
         })
@@ -180,6 +202,7 @@ impl<'p> Judge<'p> {
             start,
             detector: self.profile.detector().begin(start),
             tracker: Tracker::default(),
+            set: self.signals.empty_set(),
             calls: 0,
             unknown_calls: 0,
             gaps: 0,
@@ -187,6 +210,13 @@ impl<'p> Judge<'p> {
             blocks: Blocks::default(),
             worst: None,
         }
+    }
+
+    /// Whether one signal of streams that start like this is above its own threshold at the judge's rate; none
+    /// where the profile does not support that rate.
+    pub(crate) fn is_odd(&self, start: StartKind, signal: SignalKind, value: f32) -> Option<bool> {
+        let threshold = self.profile.threshold(signal, Some(start), self.rate);
+        threshold.ok().map(|threshold| value > threshold.value)
     }
 
     /// What the profile's model says of each call.
@@ -252,6 +282,7 @@ impl<'p> Judge<'p> {
             return surprise;
         }
         state.calls += 1;
+        state.set.insert(token);
         state.unknown_calls += u64::from(token == Vocabulary::UNKNOWN);
         match state.counting.call() {
             Heard::Silent => 0.0,
@@ -271,19 +302,27 @@ impl<'p> Judge<'p> {
         &state.detector
     }
 
+    /// The score of a stream that goes on, where it is already known to be at least that: of signals that never
+    /// fall ([`SignalKind::Window`], [`SignalKind::Cusum`]), and of blocks that have ended.
+    pub(crate) fn running(&self, state: &StreamState) -> Option<f32> {
+        let ended = state.worst.as_ref();
+        let ended = ended.map(|(signals, _)| signals.get(self.signal));
+        let going_on = state.tracker.running(self.signal);
+        ended.into_iter().chain(going_on).reduce(f32::max)
+    }
+
+    /// Begins to judge a stream anew, without forgetting what came before it: what was told is not told again.
+    pub(crate) fn restart(&self, state: &mut StreamState) {
+        state.tracker = Tracker::default();
+        state.set = self.signals.empty_set();
+        state.worst = None;
+        state.blocks = Blocks::default();
+    }
+
     /// The score of a stream as far as it has come.
     pub fn score(&self, state: &StreamState) -> StreamScore {
-        let mut state = state.clone();
-        let signals = match self.unit {
-            Unit::Stream => state.tracker.signals(&self.profile.signals),
-            Unit::Block(len) => {
-                // A last part of under half a block is too short to be scored fairly, unless it is all.
-                if state.tracker.calls() as usize >= len / 2 || state.blocks.scored == 0 {
-                    self.end_block(&mut state);
-                }
-                state.worst
-            }
-        };
+        let (judged, blocks) = self.judged(state);
+        let signals = judged.map(|(signals, _)| signals);
         let threshold = self.threshold(state.start);
         let score = signals.map(|signals| signals.get(self.signal));
         StreamScore {
@@ -299,23 +338,40 @@ impl<'p> Judge<'p> {
             calls: state.calls,
             unknown_calls: state.unknown_calls,
             gaps: state.gaps,
-            blocks: matches!(self.unit, Unit::Block(_)).then_some(state.blocks),
+            blocks: matches!(self.unit, Unit::Block(_)).then_some(blocks),
+        }
+    }
+
+    /// What is judged of a stream as far as it has come: all of it, or its worst block.
+    pub(crate) fn judged(&self, state: &StreamState) -> (Option<(Signals, CallSet)>, Blocks) {
+        match self.unit {
+            Unit::Stream => {
+                let signals = self.signals.unit(&state.tracker, &state.set);
+                let judged = signals.map(|signals| (signals, state.set.clone()));
+                (judged, state.blocks)
+            }
+            Unit::Block(len) => {
+                let mut state = state.clone();
+                // A last part of under half a block is too short to be scored fairly, unless it is all.
+                if state.tracker.calls() as usize >= len / 2 || state.blocks.scored == 0 {
+                    self.end_block(&mut state);
+                }
+                (state.worst, state.blocks)
+            }
         }
     }
 
     fn end_block(&self, state: &mut StreamState) {
-        let settings: &SignalSettings = &self.profile.signals;
-        let Some(signals) = state.tracker.signals(settings) else {
+        let Some(signals) = self.signals.unit(&state.tracker, &state.set) else {
             return;
         };
         let score = signals.get(self.signal);
         state.blocks.scored += 1;
         state.blocks.anomalous += u64::from(score > self.threshold(state.start));
-        if state
-            .worst
-            .is_none_or(|worst| score > worst.get(self.signal))
-        {
-            state.worst = Some(signals);
+        let set = std::mem::replace(&mut state.set, self.signals.empty_set());
+        let is_worst = |worst: &(Signals, CallSet)| score > worst.0.get(self.signal);
+        if state.worst.as_ref().is_none_or(is_worst) {
+            state.worst = Some((signals, set));
         }
         state.tracker = Tracker::default();
     }

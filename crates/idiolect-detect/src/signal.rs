@@ -1,4 +1,4 @@
-//! Quantities of a stream that are made of its surprises.
+//! Quantities of a stream that are made of its surprises, and of the set of its calls.
 //!
 //! Where a detector says something else of each call than its surprise, the signals are made of that: see
 //! [`Measure`].
@@ -22,21 +22,34 @@ pub enum SignalKind {
     Cusum,
     /// The largest of mean, window and cusum, each measured in the spread it has over normal streams.
     Combined,
+    /// Jaccard distance of the set of calls to the k-th nearest training stream's, from 0 to 1: the mix of
+    /// calls, whatever their order.
+    Novelty,
+    /// The fewest of its calls that any one training stream lacks. It only grows while a stream goes on.
+    Lacking,
+    /// Mean surprise and novelty together: the sum of ln(1 + value / usual value).
+    Sum,
 }
 
 impl SignalKind {
     /// All of them.
-    pub const ALL: [SignalKind; 5] = [
+    pub const ALL: [SignalKind; 8] = [
         SignalKind::Mean,
         SignalKind::Quantile,
         SignalKind::Window,
         SignalKind::Cusum,
         SignalKind::Combined,
+        SignalKind::Novelty,
+        SignalKind::Lacking,
+        SignalKind::Sum,
     ];
 
     /// The signals that [`SignalKind::Combined`] is the largest of.
     pub const COMBINED_OF: [SignalKind; 3] =
         [SignalKind::Mean, SignalKind::Window, SignalKind::Cusum];
+
+    /// The signals that [`SignalKind::Sum`] is made of.
+    pub const SUM_OF: [SignalKind; 2] = [SignalKind::Mean, SignalKind::Novelty];
 
     /// The name used in files and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -46,7 +59,19 @@ impl SignalKind {
             SignalKind::Window => "window",
             SignalKind::Cusum => "cusum",
             SignalKind::Combined => "combined",
+            SignalKind::Novelty => "novelty",
+            SignalKind::Lacking => "lacking",
+            SignalKind::Sum => "sum",
         }
+    }
+
+    /// Whether it is made of the set of calls, so that a profile has it only with the sets of its training
+    /// streams.
+    pub fn needs_sets(self) -> bool {
+        matches!(
+            self,
+            SignalKind::Novelty | SignalKind::Lacking | SignalKind::Sum
+        )
     }
 
     /// What it is measured in where a detector says this of each call.
@@ -55,6 +80,9 @@ impl SignalKind {
             SignalKind::Mean | SignalKind::Window => of.unit_of_mean(),
             SignalKind::Quantile | SignalKind::Cusum => of.unit(),
             SignalKind::Combined => "spreads",
+            SignalKind::Novelty => "of the mix is new",
+            SignalKind::Lacking => "calls",
+            SignalKind::Sum => "logarithms of times the usual",
         }
     }
 }
@@ -72,10 +100,19 @@ pub struct Signals {
     pub cusum: f32,
     /// See [`SignalKind::Combined`].
     pub combined: f32,
+    /// See [`SignalKind::Novelty`]; none by a profile without sets, as of the next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novelty: Option<f32>,
+    /// See [`SignalKind::Lacking`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<f32>,
+    /// See [`SignalKind::Sum`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<f32>,
 }
 
 impl Signals {
-    /// The value of one.
+    /// The value of one; 0 of one that there is none of.
     pub fn get(&self, kind: SignalKind) -> f32 {
         match kind {
             SignalKind::Mean => self.mean,
@@ -83,6 +120,9 @@ impl Signals {
             SignalKind::Window => self.window,
             SignalKind::Cusum => self.cusum,
             SignalKind::Combined => self.combined,
+            SignalKind::Novelty => self.novelty.unwrap_or_default(),
+            SignalKind::Lacking => self.lacking.unwrap_or_default(),
+            SignalKind::Sum => self.sum.unwrap_or_default(),
         }
     }
 }
@@ -99,6 +139,9 @@ pub struct SignalSettings {
     /// For each of [`SignalKind::COMBINED_OF`]: its median over normal streams and its spread, the
     /// distance from the median to the 90th percentile.
     pub spread: [(f32, f32); 3],
+    /// Median mean surprise and median novelty of normal streams, copies counted once.
+    #[serde(default)]
+    pub usual: [f32; 2],
 }
 
 impl SignalSettings {
@@ -109,6 +152,9 @@ impl SignalSettings {
     /// The narrowest spread that is believed, in nats: a signal that hardly varies over a handful of
     /// streams must not make every later stream a thousand spreads away.
     const MIN_SPREAD: f32 = 0.05;
+    /// What is added to the usual mean surprise, in nats, and to the usual novelty, before a value is divided by
+    /// it: far below what sets normal and odd apart, and enough that 0 is none to divide by.
+    const SUM_FLOORS: [f32; 2] = [0.001, 0.05];
 
     /// The settings before anything is known of normal streams, with the given usual surprise of a call
     /// (mean and standard deviation, in nats). The cumulative sum grows above the mean plus half a
@@ -119,7 +165,26 @@ impl SignalSettings {
             quantile: Self::QUANTILE,
             cusum_reference: mean + 0.5 * deviation,
             spread: [(0.0, 1.0); 3],
+            usual: [0.0; 2],
         }
+    }
+
+    /// Learns what mean surprise and novelty usually are, from the signals of different normal streams.
+    pub(crate) fn learn_usual(&mut self, normal: &[Signals]) {
+        for (usual, kind) in self.usual.iter_mut().zip(SignalKind::SUM_OF) {
+            let mut values: Vec<f32> = normal.iter().map(|signals| signals.get(kind)).collect();
+            values.sort_by(f32::total_cmp);
+            *usual = quantile(&values, 0.5).unwrap_or(0.0);
+        }
+    }
+
+    /// [`SignalKind::Sum`] of a mean surprise and a novelty.
+    pub(crate) fn sum(&self, mean: f32, novelty: f32) -> f32 {
+        let parts = [mean, novelty].into_iter().zip(self.usual);
+        let parts = parts.zip(Self::SUM_FLOORS);
+        parts
+            .map(|((value, usual), floor)| (value / (usual + floor)).ln_1p())
+            .sum()
     }
 
     /// Learns the spread of each signal over normal streams.
@@ -221,6 +286,16 @@ impl Tracker {
         self.cusum *= CUSUM_KEPT_BY_GAP;
     }
 
+    /// A signal that never falls while a stream goes on, as far as it has come: the largest of a whole window, or
+    /// the largest cumulative sum. None of the others, and none before there was a whole window.
+    pub(crate) fn running(&self, kind: SignalKind) -> Option<f32> {
+        match kind {
+            SignalKind::Window => self.window_max,
+            SignalKind::Cusum => Some(self.cusum_max),
+            _ => None,
+        }
+    }
+
     /// Calls observed.
     pub fn calls(&self) -> u64 {
         self.calls
@@ -241,6 +316,9 @@ impl Tracker {
             window,
             cusum: self.cusum_max,
             combined: settings.combine([mean, window, self.cusum_max]),
+            novelty: None,
+            lacking: None,
+            sum: None,
         })
     }
 

@@ -104,6 +104,14 @@ fn with_header(bytes: &[u8], change: impl Fn(&mut serde_json::Value)) -> Vec<u8>
     changed
 }
 
+/// Where a tensor's bytes begin in the file.
+fn place_of(bytes: &[u8], tensor: &str) -> usize {
+    let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let outer: serde_json::Value = serde_json::from_slice(&bytes[8..8 + len]).unwrap();
+    let begin = outer[tensor]["data_offsets"][0].as_u64().unwrap();
+    8 + len + begin as usize
+}
+
 fn problem(bytes: &[u8]) -> Problem {
     Profile::from_bytes(bytes).expect_err("it is damaged")
 }
@@ -162,9 +170,24 @@ fn each_kind_of_damage_is_its_own_error() {
             "{field}: {problem}"
         );
     }
+    for (tensor, value) in [
+        ("sets.calls", 0xffff_u16),
+        ("sets.sizes", 3),
+        ("sets.times", 0),
+    ] {
+        let mut wrong = bytes.clone();
+        let at = place_of(&wrong, tensor);
+        wrong[at..at + 2].copy_from_slice(&value.to_le_bytes());
+        let problem = problem(&wrong);
+        assert!(matches!(problem, Problem::Shape(_)), "{tensor}: {problem}");
+    }
+    let nobody = with_header(&bytes, |h| h["sets"]["neighbours"] = 0.into());
+    assert!(matches!(problem(&nobody), Problem::Shape(_)));
+    let without = with_header(&bytes, |h| h["sets"] = serde_json::Value::Null);
+    assert!(matches!(problem(&without), Problem::Shape(_)));
+    let at = place_of(&bytes, "calibration.0");
     let mut not_finite = bytes;
-    let at = not_finite.len() - 4;
-    not_finite[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    not_finite[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(matches!(problem(&not_finite), Problem::NotFinite(_)));
 }
 

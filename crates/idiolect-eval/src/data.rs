@@ -10,6 +10,8 @@ mod lid_ds;
 mod own;
 mod reader;
 mod synthetic;
+#[cfg(test)]
+mod tests;
 mod unm;
 
 use std::collections::HashSet;
@@ -200,6 +202,51 @@ impl DataSet {
         &self.contents[stream]
     }
 
+    /// This set, tested by what is learned from the normal streams of another: calls go by their names. Streams of
+    /// this set that are there to be learned from are left out.
+    ///
+    /// # Errors
+    /// None, since there is still what this set tests on.
+    pub fn learned_from(&self, other: &DataSet) -> Result<Self, DataError> {
+        let (mut streams, mut about) = (Streams::default(), Vec::new());
+        streams.abis.extend(other.streams.abis.iter().cloned());
+        streams.abis.extend(self.streams.abis.iter().cloned());
+        for (stream, of) in other.streams.iter().zip(&other.about) {
+            if of.role != Role::Attack {
+                copy(stream, &other.streams, &mut streams);
+                about.push(About {
+                    role: Role::Train,
+                    ..of.clone()
+                });
+            }
+        }
+        let learned: HashSet<String> = streams.names().iter().skip(1).cloned().collect();
+        let recordings = about.iter().map(|of| of.recording + 1).max().unwrap_or(0);
+        let (mut calls, mut known) = (0u64, 0u64);
+        for (stream, of) in self.streams.iter().zip(&self.about) {
+            if of.role == Role::Train {
+                continue;
+            }
+            for &symbol in &stream.symbols {
+                calls += u64::from(symbol != Streams::GAP);
+                known += u64::from(learned.contains(self.streams.name(symbol)));
+            }
+            copy(stream, &self.streams, &mut streams);
+            about.push(About {
+                recording: recordings + of.recording,
+                ..of.clone()
+            });
+        }
+        let mut notes = self.notes.clone();
+        notes.push(format!(
+            "learned from the normal streams of {}, which make {:.1} % of the calls that are tested",
+            other.name,
+            100.0 * known as f64 / calls.max(1) as f64
+        ));
+        let name = format!("{} from {}", self.name, other.name);
+        DataSet::new(name, streams, about, notes)
+    }
+
     /// Whether the set says which normal streams to learn from.
     pub fn has_split(&self) -> bool {
         self.about.iter().any(|about| about.role == Role::Train)
@@ -300,139 +347,27 @@ pub(crate) fn only(of: &Streams, places: &[usize]) -> Streams {
     let mut streams = Streams::default();
     streams.abis.clone_from(&of.abis);
     for &place in places {
-        let stream = of.get(place);
-        let symbols = stream.symbols.iter().map(|&symbol| match symbol {
-            Streams::GAP => Streams::GAP,
-            _ => streams.symbol(of.name(symbol)),
-        });
-        let symbols = symbols.collect();
-        streams.push(Stream {
-            name: stream.name.clone(),
-            start: stream.start,
-            symbols,
-            executable: stream.executable.clone(),
-        });
+        copy(of.get(place), of, &mut streams);
     }
     streams
+}
+
+/// Adds a stream of one table of calls to streams with another.
+fn copy(stream: &Stream, of: &Streams, to: &mut Streams) {
+    let symbols = stream.symbols.iter().map(|&symbol| match symbol {
+        Streams::GAP => Streams::GAP,
+        _ => to.symbol(of.name(symbol)),
+    });
+    let symbols = symbols.collect();
+    to.push(Stream {
+        name: stream.name.clone(),
+        start: stream.start,
+        symbols,
+        executable: stream.executable.clone(),
+    });
 }
 
 /// Bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use idiolect_trace::StartKind;
-
-    /// Streams given by role and calls.
-    fn set(of: &[(Role, &str)]) -> DataSet {
-        let mut streams = Streams::default();
-        let mut about = Vec::new();
-        for &(role, calls) in of {
-            let symbols = calls.split(' ').map(|call| streams.symbol(call)).collect();
-            streams.push(Stream {
-                name: calls.to_owned(),
-                start: StartKind::Exec,
-                symbols,
-                executable: None,
-            });
-            about.push(About {
-                role,
-                family: None,
-                recording: about.len() as u32,
-                times: None,
-                exploit_ns: None,
-            });
-        }
-        DataSet::new("t".to_owned(), streams, about, Vec::new()).unwrap()
-    }
-
-    #[test]
-    fn copies_are_left_out_by_label_and_then_those_of_training() {
-        use Role::{Attack, Normal, Train};
-        let set = set(&[
-            (Train, "a b"),
-            (Normal, "a b"),
-            (Normal, "a c"),
-            (Normal, "a c"),
-            (Attack, "a c"),
-            (Attack, "z"),
-            (Attack, "z"),
-            (Attack, "a b"),
-        ]);
-        let rounds = set.rounds(5, 1);
-        assert_eq!(
-            rounds,
-            [Round {
-                train: vec![0],
-                test: (1..8).collect()
-            }]
-        );
-        let counted = |variant| set.counted(&rounds[0], variant);
-        assert_eq!(counted(Variant::All), [1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(counted(Variant::WithoutCopies), [1, 2, 4, 5, 7]);
-        assert_eq!(counted(Variant::Unseen), [2, 4, 5]);
-        let only = set.only(&[0]);
-        assert_eq!((only.len(), only.names().len()), (1, 3));
-    }
-
-    #[test]
-    fn folds_test_every_normal_stream_once_and_every_attack_always() {
-        let calls: Vec<String> = (0..12).map(|i| format!("c{} x", i / 2)).collect();
-        let mut of: Vec<(Role, &str)> = calls.iter().map(|c| (Role::Normal, c.as_str())).collect();
-        of.push((Role::Attack, "odd"));
-        let mut set = set(&of);
-        for about in &mut set.about {
-            about.recording = 0;
-        }
-        let rounds = set.rounds(3, 7);
-        assert_eq!(rounds.len(), 3);
-        let mut tested: Vec<usize> = rounds.iter().flat_map(|r| r.test.clone()).collect();
-        tested.sort_unstable();
-        tested.dedup();
-        assert_eq!(tested, (0..13).collect::<Vec<_>>());
-        for round in &rounds {
-            assert!(round.test.contains(&12) && !round.train.contains(&12));
-            assert_eq!((round.train.len(), round.test.len()), (8, 5));
-            // Of one recording: copies never straddle.
-            assert!(round.train.iter().all(|t| !round.test.contains(&(t ^ 1))));
-        }
-        // More folds than different streams are as many as there are.
-        assert_eq!(set.rounds(50, 7).len(), 6);
-        // Of several: streams of one never do, whatever their contents.
-        for (place, about) in set.about.iter_mut().enumerate() {
-            about.recording = place as u32 % 4;
-        }
-        for round in set.rounds(3, 7) {
-            let normal = round.test.iter().filter(|&&place| place < 12);
-            let tested: HashSet<usize> = normal.map(|place| place % 4).collect();
-            assert!(
-                round
-                    .train
-                    .iter()
-                    .all(|place| !tested.contains(&(place % 4)))
-            );
-        }
-    }
-
-    #[test]
-    fn a_hash_tells_streams_and_roles() {
-        let one = set(&[(Role::Normal, "a"), (Role::Attack, "b")]);
-        let other = set(&[(Role::Attack, "a"), (Role::Normal, "b")]);
-        assert_eq!(one.hash(&[0, 1]), one.hash(&[0, 1]));
-        assert_ne!(one.hash(&[0, 1]), other.hash(&[0, 1]));
-        assert_ne!(one.hash(&[0, 1]), one.hash(&[1, 0]));
-    }
-
-    #[test]
-    fn attacks_alone_are_no_data_set() {
-        let none = DataSet::new("x".to_owned(), Streams::default(), Vec::new(), Vec::new());
-        let message = none.unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "x: 0 normal streams and 0 attacks: an evaluation needs both"
-        );
-    }
 }

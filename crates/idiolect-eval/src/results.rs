@@ -1,11 +1,14 @@
 //! From a grid's scores to figures.
 
+mod recordings;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
+
+pub use recordings::ByRecording;
 
 use crate::combine::{Member, Scored, combine};
 use crate::data::{DataSet, Role, Variant};
@@ -66,6 +69,8 @@ pub struct Row {
     pub asked: Vec<Asked>,
     /// Each kind of attack, and each kind of normal stream that the set tells apart.
     pub families: Vec<Family>,
+    /// Its figures by recording, where recordings have several streams.
+    pub by_recording: Option<ByRecording>,
     /// Alarms while streams go on.
     pub streaming: Option<Streaming>,
     /// What it costs.
@@ -218,6 +223,7 @@ fn of_set(grid: &Grid, set: &DataSet, ran: &Ran, replicates: usize) -> SetResult
             variants: variants.collect(),
             asked: RATES.map(|rate| asked(set, ran, &runs, rate)).to_vec(),
             families: families(set, ran, &runs),
+            by_recording: recordings::by_recording(set, ran, &runs),
             streaming: streaming(set, ran, &runs),
             cost: cost(&runs),
         });

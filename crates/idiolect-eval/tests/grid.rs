@@ -10,13 +10,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use idiolect_detect::split::Policy;
-use idiolect_detect::{Augmentation, FitConfig, ModelConfig, Network, NetworkConfig, SignalKind};
-use idiolect_eval::data::{DataSet, Variant};
+use idiolect_detect::{
+    Augmentation, FitConfig, ModelConfig, Network, NetworkConfig, SignalKind, Stream, Streams,
+};
+use idiolect_eval::data::{About, DataSet, Role, Variant};
 use idiolect_eval::grid::{Grid, GridError, Spec};
 use idiolect_eval::methods::{Language, Method, whole_stream};
 use idiolect_eval::metrics::Measure;
 use idiolect_eval::results::{Results, Row};
 use idiolect_nn::{Init, Optimiser, Schedule, TrainConfig};
+use idiolect_trace::StartKind;
 
 /// A small network that is trained for so many epochs.
 fn network(name: &'static str, epochs: usize) -> Arc<dyn Method> {
@@ -199,4 +202,53 @@ fn a_grid_that_was_broken_off_goes_on_and_comes_to_the_same() {
         (left(".checkpoint"), left(".idio"), left(".json")),
         (0, 1, 2)
     );
+}
+
+/// Recordings of three streams each, of which in an attacked one only the last is odd.
+fn recordings() -> DataSet {
+    let mut streams = Streams::default();
+    let mut about = Vec::new();
+    for recording in 0..12u32 {
+        for stream in 0..3 {
+            let attacked = recording >= 8;
+            let odd = attacked && stream == 2;
+            let calls = ["open", "read", if odd { "ptrace" } else { "close" }];
+            let symbols = calls.map(|call| streams.symbol(call)).into();
+            streams.push(Stream {
+                name: format!("{recording}.{stream}"),
+                start: StartKind::Exec,
+                symbols,
+                executable: None,
+            });
+            about.push(About {
+                role: if attacked { Role::Attack } else { Role::Normal },
+                family: None,
+                recording,
+                times: None,
+                exploit_ns: None,
+            });
+        }
+    }
+    DataSet::new("threads".to_owned(), streams, about, Vec::new()).unwrap()
+}
+
+#[test]
+fn a_recording_is_as_odd_as_its_oddest_stream() {
+    let mut grid = grid(&["novelty"], 1, 1, None);
+    grid.sets = vec![recordings()];
+    grid.folds = 4;
+    let results = results(&grid);
+    let row = &results.sets[0].rows[0];
+    let of_streams = &row.variants[0].estimates;
+    let auc = of_streams.iter().find(|e| e.measure == Measure::Auc);
+    // A third of the streams of attacked recordings is odd, the others tie with the normal ones.
+    assert!((auc.unwrap().value - 2.0 / 3.0).abs() < 1e-9);
+    let by_recording = row.by_recording.as_ref().unwrap();
+    assert_eq!((by_recording.normal, by_recording.attack), (4.0, 4.0));
+    assert_eq!((by_recording.auc, by_recording.detected_at_1), (1.0, 1.0));
+    let mut csv = Vec::new();
+    results.write_csv(&mut csv).unwrap();
+    let line = "threads,novelty,by recording,auc,1";
+    assert!(String::from_utf8(csv).unwrap().contains(line));
+    assert!(results.as_markdown().contains("By recording"));
 }

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Export(crate::commands::export::Export),
     Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
+    #[cfg(target_os = "linux")]
+    Record(crate::commands::record::Record),
 }
 
 /// How to read traces.
@@ -90,7 +92,7 @@ pub(crate) struct Reading {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Judging")]
 pub(crate) struct Judging {
-    /// The signal that is the score: mean, quantile, window, cusum or combined
+    /// The signal that is the score: mean, quantile, window, cusum, combined, novelty, lacking or sum
     /// [default: the profile's]
     #[arg(long, value_name = "SIGNAL", value_parser = signal)]
     pub(crate) signal: Option<SignalKind>,
@@ -150,7 +152,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) false_alarm_rate: Option<f64>,
 
-    /// The signal that is the score: mean, quantile, window, cusum or combined
+    /// The signal that is the score: mean, quantile, window, cusum, combined, novelty, lacking or sum
     #[arg(long, value_name = "SIGNAL", default_value = "mean", value_parser = signal)]
     pub(crate) signal: SignalKind,
 
@@ -318,7 +320,12 @@ pub(crate) fn signal(text: &str) -> Result<SignalKind, String> {
     SignalKind::ALL
         .into_iter()
         .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| "it is mean, quantile, window, cusum or combined".to_owned())
+        .ok_or_else(|| {
+            format!(
+                "it is one of {}",
+                SignalKind::ALL.map(SignalKind::as_str).join(", ")
+            )
+        })
 }
 
 pub(crate) fn rate(text: &str) -> Result<f64, String> {

@@ -10,6 +10,8 @@ mod exit;
 mod input;
 mod interrupt;
 mod learn;
+#[cfg(target_os = "linux")]
+mod live;
 mod output;
 mod preset;
 mod ui;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Command::Optimize(args) => commands::optimize::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Eval(args) => commands::eval::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Record(args) => commands::record::run(args),
     };
     match result {
         Ok(code) => code.into(),

@@ -71,6 +71,29 @@ fn two_folders_in_one_command() {
 }
 
 #[test]
+fn a_set_is_tested_by_what_another_taught() {
+    let workplace = workplace(60);
+    let data = format!("mine={}", workplace.folder.path().display());
+    let learn = [
+        "--learn-from",
+        "synthetic=2",
+        "--detectors",
+        "stide,novelty",
+    ];
+    let mut args = vec!["eval", "--data", &data, "--seeds", "1", "--json"];
+    args.extend(learn);
+    let results: serde_json::Value = serde_json::from_str(&succeed(&args).out).unwrap();
+    let set = &results["sets"][0];
+    assert_eq!(set["name"], "mine from synthetic/2");
+    // What the other program never does is odd all through, so nothing is told apart by it.
+    assert_eq!(set["tested"], serde_json::json!([60, 16]));
+    let note = set["notes"].to_string();
+    assert!(note.contains("of the calls that are tested"), "{note}");
+    let args = ["eval", "--data", &data, "--learn-from", "unm=/nowhere"];
+    fail(&args, "/nowhere");
+}
+
+#[test]
 fn the_made_up_set_as_json() {
     let args = [
         "eval",

@@ -107,6 +107,7 @@ impl Fitter<'_> {
                 vocabulary: fitted.vocabulary,
                 models: vec![fitted.model],
                 signals: fitted.signals,
+                sets: fitted.sets,
                 decision: Decision {
                     signal: self.config.signal,
                     rate,

@@ -53,6 +53,14 @@ impl<'a> Tensor<'a> {
             other => Err(other.wrong(name, Dtype::F32)),
         }
     }
+
+    /// Its whole numbers, of a list.
+    pub(crate) fn into_list<T: Whole>(self, name: &str) -> Result<Vec<T>, Problem> {
+        if self.shape.len() != 1 {
+            return Err(Problem::Shape(format!("{name:?} is no list")));
+        }
+        T::of(self.values, name)
+    }
 }
 
 /// A type of whole numbers in a tensor.

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use super::container::{self, Tensor};
 use super::error::{Problem, ProfileError};
-use super::header::{CalibrationHeader, FIRST_READER, FORMAT, Header, METADATA_KEY, ModelHeader};
-use super::{Profile, models};
+use super::header::{
+    CalibrationHeader, FIRST_READER, FORMAT, Header, METADATA_KEY, ModelHeader, SETS_READER,
+    SetsHeader,
+};
+use super::{Profile, models, sets};
 use crate::{Calibration, SignalKind, Unit};
 
 /// The largest file that is read. The paper's largest model takes 12 MB.
@@ -47,6 +50,9 @@ impl Profile {
             let own = own.into_iter();
             tensors.extend(own.map(|(name, tensor)| (format!("model.{place}.{name}"), tensor)));
         }
+        if let Some(sets) = &self.sets {
+            tensors.extend(sets::tensors_of(sets));
+        }
         let mut calibrations = Vec::new();
         for (place, calibration) in self.calibrations.iter().enumerate() {
             calibrations.push(CalibrationHeader {
@@ -65,6 +71,7 @@ impl Profile {
             min_reader: models
                 .iter()
                 .map(ModelHeader::min_reader)
+                .chain(self.sets.is_some().then_some(SETS_READER))
                 .max()
                 .unwrap_or(FIRST_READER),
             critical: Vec::new(),
@@ -72,6 +79,9 @@ impl Profile {
             vocabulary: self.vocabulary.clone(),
             models,
             signals: self.signals.clone(),
+            sets: self.sets.as_ref().map(|sets| SetsHeader {
+                neighbours: sets.neighbours(),
+            }),
             decision: self.decision,
             calibrations,
             programs: self.programs.clone(),
@@ -109,6 +119,10 @@ fn assemble(
     for (place, model) in header.models.iter().enumerate() {
         models.push(models::of_parts(place, model, vocab, &mut tensors)?);
     }
+    let sets = match header.sets {
+        Some(sets) => Some(sets::of_tensors(sets.neighbours, vocab, &mut tensors)?),
+        None => None,
+    };
     let mut calibrations = Vec::new();
     for (place, calibration) in header.calibrations.iter().enumerate() {
         let name = format!("calibration.{place}");
@@ -136,7 +150,10 @@ fn assemble(
             scores,
         ));
     }
-    for signal in SignalKind::ALL {
+    let there = SignalKind::ALL
+        .into_iter()
+        .filter(|signal| sets.is_some() || !signal.needs_sets());
+    for signal in there {
         let pooled = |c: &&Calibration| c.model == 0 && c.signal == signal && c.start.is_none();
         if calibrations.iter().find(pooled).is_none() {
             return Err(Problem::Header(format!(
@@ -153,6 +170,7 @@ fn assemble(
         vocabulary: header.vocabulary,
         models,
         signals: header.signals,
+        sets,
         decision: header.decision,
         calibrations,
         programs: header.programs,
@@ -174,6 +192,14 @@ fn check_settings(header: &Header) -> Result<(), Problem> {
         "the reference of the cumulative sum"
     } else if !spreads_make_sense {
         "the spread of a signal"
+    } else if signals
+        .usual
+        .iter()
+        .any(|usual| !(0.0..1e6).contains(usual))
+    {
+        "the usual value of a signal"
+    } else if header.decision.signal.needs_sets() && header.sets.is_none() {
+        "a signal of sets of calls without them"
     } else if !(header.decision.rate > 0.0 && header.decision.rate < 1.0) {
         "the false alarm rate"
     } else {

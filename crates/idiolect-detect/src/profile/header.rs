@@ -11,14 +11,18 @@ use crate::tables::TableConfig;
 use crate::{SignalKind, SignalSettings, Unit, Vocabulary};
 
 /// The format that this version writes. 2 added models of windows, one-hot input and the history; 3
-/// tables and hidden Markov models.
-pub(super) const FORMAT: u32 = 3;
+/// tables and hidden Markov models; 4 the sets of calls of training streams.
+pub(super) const FORMAT: u32 = 4;
 /// The newest format that this version reads.
-pub(super) const READER: u32 = 3;
+pub(super) const READER: u32 = 4;
 /// The oldest reader that reads LSTM models of whole streams with an embedding.
 pub(super) const FIRST_READER: u32 = 1;
 /// The oldest that reads every network.
 const NETWORK_READER: u32 = 2;
+/// The oldest that reads every model.
+const MODEL_READER: u32 = 3;
+/// The oldest that reads sets of calls.
+pub(super) const SETS_READER: u32 = 4;
 /// The key in safetensors' metadata under which the header lies.
 pub(super) const METADATA_KEY: &str = "idiolect";
 
@@ -35,6 +39,8 @@ pub(super) struct Header {
     pub(super) vocabulary: Vocabulary,
     pub(super) models: Vec<ModelHeader>,
     pub(super) signals: SignalSettings,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sets: Option<SetsHeader>,
     pub(super) decision: Decision,
     pub(super) calibrations: Vec<CalibrationHeader>,
     pub(super) programs: BTreeSet<String>,
@@ -42,7 +48,7 @@ pub(super) struct Header {
 }
 
 /// Names of the header's fields, to tell which critical ones are known.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "format",
     "min_reader",
     "critical",
@@ -50,6 +56,7 @@ const FIELDS: [&str; 11] = [
     "vocabulary",
     "models",
     "signals",
+    "sets",
     "decision",
     "calibrations",
     "programs",
@@ -109,7 +116,7 @@ impl ModelHeader {
         match self {
             ModelHeader::Lstm(network) if network.embedding.is_some() => FIRST_READER,
             ModelHeader::Lstm(_) | ModelHeader::Window { .. } => NETWORK_READER,
-            ModelHeader::Table { .. } | ModelHeader::Hmm(_) => FORMAT,
+            ModelHeader::Table { .. } | ModelHeader::Hmm(_) => MODEL_READER,
         }
     }
 }
@@ -121,6 +128,13 @@ pub struct Decision {
     pub signal: SignalKind,
     /// The false alarm rate that was asked for.
     pub rate: f64,
+}
+
+/// The sets of calls of training streams, but for their tensors `sets.*`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct SetsHeader {
+    /// Which nearest stream novelty is the distance to.
+    pub(super) neighbours: u32,
 }
 
 /// A calibration, but for its scores, the tensor `calibration.N`.

@@ -118,14 +118,8 @@ impl Own {
 
     /// A list of whole numbers.
     fn list<T: Whole>(&mut self, name: &str) -> Result<Vec<T>, Problem> {
-        let tensor = self.take(name)?;
-        if tensor.shape.len() != 1 {
-            let place = self.place;
-            return Err(Problem::Shape(format!(
-                "\"model.{place}.{name}\" is no list"
-            )));
-        }
-        T::of(tensor.values, name)
+        let whole = format!("model.{}.{name}", self.place);
+        self.take(name)?.into_list(&whole)
     }
 
     /// Floats of two dimensions, of which the second is this.

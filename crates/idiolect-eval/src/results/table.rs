@@ -73,6 +73,10 @@ impl Results {
                     "above a threshold with at most 5 % false alarms, by family:",
                     families(set),
                 ),
+                (
+                    "by recording, of the highest score among its streams:",
+                    by_recording(set),
+                ),
                 ("alarms while streams go on:", streaming(set)),
             ] {
                 if rows.len() > 1 {
@@ -91,11 +95,11 @@ impl Results {
         let mut text = String::new();
         for set in &self.sets {
             let _ = writeln!(text, "### {}\n", heading(set));
-            for (place, row) in rows(set).iter().enumerate() {
-                let _ = writeln!(text, "| {} |", row.join(" | "));
-                if place == 0 {
-                    let _ = writeln!(text, "|{}", "---|".repeat(row.len()));
-                }
+            text += &as_markdown(&rows(set));
+            let recordings = by_recording(set);
+            if recordings.len() > 1 {
+                text += "\nBy recording, of the highest score among its streams:\n\n";
+                text += &as_markdown(&recordings);
             }
             let failures = failures(set);
             if !failures.is_empty() {
@@ -206,6 +210,18 @@ fn figures(row: &Row, line: &mut WriteLine<'_>) -> Result<(), csv::Error> {
         line(&of, "auc", only(family.auc))?;
         line(&of, "above_at_5", only(family.above_at_5))?;
     }
+    if let Some(r) = &row.by_recording {
+        for (figure, value) in [
+            ("normal", r.normal),
+            ("attack", r.attack),
+            ("auc", r.auc),
+            ("detected_at_1", r.detected_at_1),
+            ("detected_at_5", r.detected_at_5),
+            ("false_alarms_at_90", r.false_alarms_at_90),
+        ] {
+            line("by recording", figure, only(Some(value)))?;
+        }
+    }
     if let Some(s) = &row.streaming {
         for (figure, value) in [
             ("asked", Some(s.asked)),
@@ -274,6 +290,18 @@ fn rows(set: &SetResults) -> Vec<Vec<String>> {
     rows
 }
 
+/// Rows as a table in Markdown, the first its heads.
+fn as_markdown(rows: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (place, row) in rows.iter().enumerate() {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+        if place == 0 {
+            let _ = writeln!(text, "|{}", "---|".repeat(row.len()));
+        }
+    }
+    text
+}
+
 /// Cells in columns as wide as they need.
 fn layout(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -319,6 +347,32 @@ fn families(set: &SetResults) -> Vec<Vec<String>> {
                 .chain(shares)
                 .collect(),
         );
+    }
+    rows
+}
+
+fn by_recording(set: &SetResults) -> Vec<Vec<String>> {
+    let heads = [
+        "detector",
+        "normal",
+        "attacked",
+        "AUC",
+        "detected at 1 % / 5 %",
+        "false alarms at 90 %",
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for row in &set.rows {
+        let Some(r) = &row.by_recording else {
+            continue;
+        };
+        rows.push(vec![
+            row.detector.clone(),
+            format!("{:.0}", r.normal),
+            format!("{:.0}", r.attack),
+            format!("{:.4}", r.auc),
+            format!("{} / {}", three(r.detected_at_1), three(r.detected_at_5)),
+            three(r.false_alarms_at_90),
+        ]);
     }
     rows
 }

@@ -18,6 +18,7 @@ Examples:
   idiolect eval --data mine=list.csv                   path,label,family,exploit_time
   idiolect eval --data adfa-ld=ADFA-LD.zip --detectors lstm,novelty,sum:lstm+novelty -o results/
   idiolect eval --data unm=unm/ --data lid-ds=SCENARIO/ --seeds 5 -o results/
+  idiolect eval --data unm/xlock=unm/ --learn-from adfa-ld=ADFA-LD.zip
   idiolect eval --suite quick                          made-up data: anyone can run it
   idiolect eval --suite paper --data adfa-ld=ADFA-LD.zip -o results/
   idiolect eval --suite seed ADFA-LD/Training_Data_Master
@@ -42,8 +43,13 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "NAME=PATH")]
     data: Vec<String>,
 
+    /// Learn from the normal streams of this data set instead, through the names of calls; every other
+    /// is only tested
+    #[arg(long, value_name = "NAME=PATH")]
+    learn_from: Option<String>,
+
     /// Detectors, separated by commas; the others are compared with the first
-    /// [default: lstm,novelty,sum:lstm+novelty,bag-3,k-means,isolation-forest]
+    /// [default: lstm,ngram,stide,novelty,sum:lstm+novelty,sum:ngram+novelty,bag-3,k-means,isolation-forest]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     detectors: Vec<String>,
 

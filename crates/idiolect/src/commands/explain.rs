@@ -235,6 +235,7 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
         text += &format!("; calls are missing in {}", ui::plural(score.gaps, "place"));
     }
     text.push('\n');
+    text += &parts_as_text(explanation);
 
     if explanation.curve.len() > 1 {
         text += &format!(
@@ -300,6 +301,47 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
             _ => "expected ",
         };
         text += &format!("       {label} {expected}\n");
+    }
+    text
+}
+
+/// Which of order and mix is odd, and how the mix differs from the nearest one of training.
+fn parts_as_text(explanation: &Explanation) -> String {
+    /// Names shown of each list.
+    const MOST: usize = 8;
+    let mut text = String::new();
+    let said = |odd: Option<bool>, yes: &str, no: &str| match odd {
+        Some(true) => console::style(yes.to_owned()).red().to_string(),
+        Some(false) => no.to_owned(),
+        None => "too few normal streams to say".to_owned(),
+    };
+    let list = |names: &[String]| {
+        let mut shown: Vec<String> = names
+            .iter()
+            .take(MOST)
+            .map(|name| escape(name.as_bytes()))
+            .collect();
+        if names.len() > MOST {
+            shown.push(format!("{} more", names.len() - MOST));
+        }
+        shown.join(", ")
+    };
+    if let Some(mix) = &explanation.mix {
+        text += &format!(
+            "  order of calls: {}\n  mix of calls:   {}, {:.2} from the nearest in training ({} of {})",
+            said(explanation.odd_order, "unusual", "as usual"),
+            said(explanation.odd_mix, "new", "as usual"),
+            mix.distance,
+            ui::count(mix.nearest_streams),
+            ui::plural(mix.of_streams, "stream"),
+        );
+        if !mix.new.is_empty() {
+            text += &format!("; new: {}", list(&mix.new));
+        }
+        if !mix.missing.is_empty() {
+            text += &format!("; missing: {}", list(&mix.missing));
+        }
+        text.push('\n');
     }
     text
 }

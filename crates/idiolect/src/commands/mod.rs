@@ -9,6 +9,8 @@ pub(crate) mod inspect;
 pub(crate) mod optimize;
 pub(crate) mod plot;
 pub(crate) mod portability;
+#[cfg(target_os = "linux")]
+pub(crate) mod record;
 pub(crate) mod sample;
 pub(crate) mod score;
 pub(crate) mod scored;

@@ -160,10 +160,21 @@ pub(super) fn run(args: &Eval, suite: Option<Suite>) -> Result<u8> {
     for named in &args.data {
         sets.extend(read(args, named)?);
     }
+    if let Some(named) = &args.learn_from {
+        let teachers = read(args, named)?;
+        let [teacher] = teachers.as_slice() else {
+            bail!(
+                "--learn-from {named}: it is {} data sets; name one, such as unm/xlock=FOLDER",
+                teachers.len()
+            );
+        };
+        let taught = sets.iter().map(|set| set.learned_from(teacher));
+        sets = taught.collect::<Result<_, _>>()?;
+    }
     if sets.is_empty() {
         bail!("no data set: --data mine=FOLDER (with normal/ and attack/ in it), or --suite quick");
     }
-    if suite == Some(Suite::Paper) && !sets.iter().any(|set| set.name == "adfa-ld") {
+    if suite == Some(Suite::Paper) && !sets.iter().any(|set| set.name.starts_with("adfa-ld")) {
         bail!("--suite paper is about ADFA-LD: --data adfa-ld=ADFA-LD.zip");
     }
     for (place, set) in sets.iter().enumerate() {
