@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Eval(crate::commands::eval::Eval),
     #[cfg(target_os = "linux")]
     Record(crate::commands::record::Record),
+    #[cfg(target_os = "linux")]
+    Watch(crate::commands::watch::Watch),
 }
 
 /// How to read traces.

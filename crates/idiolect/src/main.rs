@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(args),
         #[cfg(target_os = "linux")]
         Command::Record(args) => commands::record::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Watch(args) => commands::watch::run(args),
     };
     match result {
         Ok(code) => code.into(),
