@@ -122,14 +122,14 @@ fn no_such(path: &Path, why: &str) -> CaptureError {
 
 /// Where the hierarchy is mounted.
 #[derive(Debug)]
-struct Mount {
+pub(crate) struct Mount {
     /// The path in it that is mounted there.
     root: String,
-    point: PathBuf,
+    pub(crate) point: PathBuf,
 }
 
 impl Mount {
-    fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         Mount::parse(&proc::line("/proc/self/mountinfo")?)
     }
 
@@ -147,7 +147,7 @@ impl Mount {
     }
 
     /// The control group of a folder below the mount.
-    fn group(&self, folder: PathBuf) -> Cgroup {
+    pub(crate) fn group(&self, folder: PathBuf) -> Cgroup {
         let below = folder.strip_prefix(&self.point).unwrap_or(Path::new(""));
         let root = self.root.trim_end_matches('/');
         let path = match below.as_os_str().is_empty() {

@@ -76,10 +76,14 @@ fn try_backend(
     options: Options,
 ) -> Result<Box<dyn Source>, CaptureError> {
     match backend {
-        Backend::Ptrace => Ok(Box::new(PtraceSource::open(target, options)?)),
-        Backend::Ebpf | Backend::Perf => Err(CaptureError::Unavailable {
+        #[cfg(feature = "ebpf")]
+        Backend::Ebpf => Ok(Box::new(crate::ebpf::EbpfSource::open(target, options)?)),
+        #[cfg(not(feature = "ebpf"))]
+        Backend::Ebpf => Err(CaptureError::Unavailable {
             backend,
             why: "this build does not have it".to_owned(),
         }),
+        Backend::Ptrace => Ok(Box::new(PtraceSource::open(target, options)?)),
+        Backend::Perf => Ok(Box::new(crate::perf::PerfSource::open(target, options)?)),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use idiolect_trace::{Abi, ExitStatus, GapCause, Outcome};
 
 /// A thread, as live sources know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Thread {
     /// Process number (the thread group's id), in the recorder's pid namespace.
     pub tgid: u32,

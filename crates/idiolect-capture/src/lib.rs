@@ -8,11 +8,16 @@
 
 #![cfg(target_os = "linux")]
 
+mod bytes;
 mod cgroup;
+mod child;
 mod choice;
+#[cfg(feature = "ebpf")]
+mod ebpf;
 mod error;
 mod event;
 mod launch;
+mod perf;
 mod proc;
 mod ptrace;
 mod record;

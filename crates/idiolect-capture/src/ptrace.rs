@@ -181,8 +181,8 @@ fn trace(
     }
 }
 
-/// The process of this number, if it can be traced by us at all.
-fn process(pid: u32) -> Result<u32, CaptureError> {
+/// The process of this number, if it can be recorded by us at all.
+pub(crate) fn process(pid: u32) -> Result<u32, CaptureError> {
     if pid == std::process::id() {
         return Err(CaptureError::Itself(pid));
     }

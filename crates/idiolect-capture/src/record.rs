@@ -142,7 +142,8 @@ pub(crate) fn now_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Boottime))
 }
 
-fn nanoseconds(time: rustix::time::Timespec) -> u64 {
+/// A time of a clock.
+pub(crate) fn nanoseconds(time: rustix::time::Timespec) -> u64 {
     const NS: u64 = 1_000_000_000;
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds

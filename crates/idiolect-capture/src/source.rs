@@ -86,6 +86,8 @@ pub enum State {
 pub struct Losses {
     /// The buffer between kernel and recorder was full.
     pub buffer_full: u64,
+    /// More threads than the source can follow.
+    pub table_full: u64,
     /// The source limits its rate.
     pub rate_limit: u64,
     /// The source does not say why.
@@ -99,9 +101,10 @@ impl Losses {
     }
 
     /// How many by each cause.
-    pub fn by_cause(&self) -> [(GapCause, u64); 3] {
+    pub fn by_cause(&self) -> [(GapCause, u64); 4] {
         [
             (GapCause::BufferFull, self.buffer_full),
+            (GapCause::TableFull, self.table_full),
             (GapCause::RateLimit, self.rate_limit),
             (GapCause::Unknown, self.unknown),
         ]

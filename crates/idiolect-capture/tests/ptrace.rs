@@ -2,12 +2,13 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
-use common::{fixture, record, strace, streams_of, target, with};
+use common::{
+    Idle, every_thread_ends_once, fixture, record, strace, streams_of, target, with,
+};
 use idiolect_capture::{
     Backend, CaptureError, Event, Opened, Options, State, Target, Thread, open,
 };
@@ -113,33 +114,6 @@ fn a_thread_may_outlive_its_leader() {
     }
 }
 
-/// Each thread's events come between its start and its one end.
-fn every_thread_ends_once(events: &[Event]) {
-    let mut ended = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    let key = |thread: &Thread| (thread.tgid, thread.tid, thread.exec_generation);
-    for event in events {
-        match event {
-            Event::Call { thread, .. } => {
-                assert!(!ended.contains_key(&key(thread)), "{thread:?}");
-                seen.insert(key(thread));
-            }
-            Event::Exec { before, after, .. } => {
-                // The stream before it ends by it.
-                seen.remove(&key(before));
-                seen.insert(key(after));
-            }
-            Event::Exit { thread, status, .. } => {
-                let again = ended.insert(key(thread), *status);
-                assert_eq!(again, None, "{thread:?}");
-            }
-            _ => {}
-        }
-    }
-    let ended: BTreeSet<_> = ended.into_keys().collect();
-    assert!(ended.is_superset(&seen), "{ended:?} {seen:?}");
-}
-
 #[test]
 fn signals_reach_the_program() {
     for options in [PLAIN, FAST] {
@@ -210,38 +184,6 @@ fn a_number_that_comes_back_is_another_process() {
     let streams = streams_of(&events, false);
     assert_eq!(with(&streams, "getuid").start, StartKind::Thread);
     assert_eq!(with(&streams, "getsid").start, StartKind::Thread);
-}
-
-/// A process that idles in so many threads, and ends with the test.
-struct Idle(Child);
-
-impl Idle {
-    fn start(threads: u32) -> Self {
-        let mut child = Command::new(fixture())
-            .args(["idle", &threads.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let out = child.stdout.take().expect("it is piped");
-        BufReader::new(out).read_line(&mut line).expect("it writes");
-        assert_eq!(line, "ready\n");
-        Idle(child)
-    }
-
-    fn status(&self, field: &str) -> String {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()));
-        let text = text.expect("it is there");
-        let line = text.lines().find_map(|line| line.strip_prefix(field));
-        line.expect("the field is there").trim().to_owned()
-    }
-}
-
-impl Drop for Idle {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

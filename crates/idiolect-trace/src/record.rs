@@ -131,6 +131,8 @@ pub enum GapScope {
 pub enum GapCause {
     /// The buffer between kernel and recorder was full.
     BufferFull,
+    /// There were more threads than the recorder could follow.
+    TableFull,
     /// The source limits its rate.
     RateLimit,
     /// Part of the input could not be read: lines in another form, over a bound, or cut off.

@@ -90,6 +90,9 @@ static const char *self_path;
 
 static void *executes(void *unused) {
     (void)unused;
+    /* By then its leader waits. */
+    struct timespec until = {0, 50 * 1000 * 1000};
+    nanosleep(&until, NULL);
     execl(self_path, self_path, "leaf", (char *)NULL);
     _exit(94);
 }

@@ -3,14 +3,16 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use idiolect_capture::{Backend, Event, Options, Records, State, Target, open};
+use idiolect_capture::{Backend, CaptureError, Event, Options, Records, State, Target, Thread, open};
 use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{Format, ReadOptions, Sink, read_bytes};
 use idiolect_trace::{ExitStatus, Record, StartKind};
@@ -38,6 +40,23 @@ pub fn target(arguments: &[&str]) -> Target {
     let mut command = vec![OsString::from(fixture())];
     command.extend(arguments.iter().map(OsString::from));
     Target::Command(command)
+}
+
+/// Those of these backends that this machine lets us use; what is missing of the others is said.
+pub fn available(backends: &[Backend]) -> Vec<Backend> {
+    let usable = |backend: &&Backend| match open(
+        &target(&["status", "0"]),
+        Some(**backend),
+        Options::default(),
+    ) {
+        Ok(_) => true,
+        Err(error @ CaptureError::Unavailable { .. }) => {
+            println!("skipped: {error}");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    };
+    backends.iter().filter(usable).copied().collect()
 }
 
 /// All events of a command, and how it ended.
@@ -76,7 +95,7 @@ impl Stream {
 /// is chance.
 pub fn streams(records: impl IntoIterator<Item = Record>, outcomes: bool) -> Vec<Stream> {
     let mut assembler = Assembler::new(AssembleOptions::default());
-    let mut streams = std::collections::BTreeMap::new();
+    let mut streams = BTreeMap::new();
     let mut emit = |event: StreamEvent| match event {
         StreamEvent::Start(start) => {
             let stream = Stream {
@@ -171,5 +190,69 @@ impl Sink for All {
     fn record(&mut self, record: Record) -> ControlFlow<()> {
         self.0.push(record);
         ControlFlow::Continue(())
+    }
+}
+
+/// Each thread's events come between its start and its one end.
+pub fn every_thread_ends_once(events: &[Event]) {
+    let mut ended = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let key = |thread: &Thread| (thread.tgid, thread.tid, thread.exec_generation);
+    for event in events {
+        match event {
+            Event::Call { thread, .. } => {
+                assert!(!ended.contains_key(&key(thread)), "{thread:?}");
+                seen.insert(key(thread));
+            }
+            Event::Exec { before, after, .. } => {
+                // The stream before it ends by it.
+                seen.remove(&key(before));
+                seen.insert(key(after));
+            }
+            Event::Exit { thread, status, .. } => {
+                let again = ended.insert(key(thread), *status);
+                assert_eq!(again, None, "{thread:?}");
+            }
+            _ => {}
+        }
+    }
+    let ended: BTreeSet<_> = ended.into_keys().collect();
+    assert!(ended.is_superset(&seen), "{ended:?} {seen:?}");
+}
+
+/// A process that idles in so many threads, and ends with the test.
+pub struct Idle(pub Child);
+
+impl Idle {
+    pub fn start(threads: u32) -> Self {
+        Self::start_program(fixture(), threads)
+    }
+
+    /// The same of a copy of the test program.
+    pub fn start_program(program: &Path, threads: u32) -> Self {
+        let mut child = Command::new(program)
+            .args(["idle", &threads.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("it is piped");
+        BufReader::new(out).read_line(&mut line).expect("it writes");
+        assert_eq!(line, "ready\n");
+        Idle(child)
+    }
+
+    pub fn status(&self, field: &str) -> String {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()));
+        let text = text.expect("it is there");
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        line.expect("the field is there").trim().to_owned()
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
