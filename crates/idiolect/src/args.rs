@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Doctor(crate::commands::doctor::Doctor),
     #[cfg(target_os = "linux")]
     Record(crate::commands::record::Record),
+    #[cfg(target_os = "linux")]
+    Watch(crate::commands::watch::Watch),
 }
 
 /// How to read traces.

@@ -259,8 +259,7 @@ impl Tally {
             self.calls += 1;
             // Its number is the same in all ABIs of Linux.
             const IO_URING_SETUP: u32 = 425;
-            self.io_uring +=
-                u64::from(*number == IO_URING_SETUP && *abi != idiolect_trace::Abi::Sunos);
+            self.io_uring += u64::from(*number == IO_URING_SETUP);
         }
     }
 }

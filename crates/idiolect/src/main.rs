@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor::run(args),
         #[cfg(target_os = "linux")]
         Command::Record(args) => commands::record::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Watch(args) => commands::watch::run(args),
     };
     match result {
         Ok(code) => code.into(),

@@ -144,6 +144,12 @@ pub enum ReadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A recording or a Parquet file cannot be read.
+    #[error("{reason}")]
+    Recording {
+        /// Which, where, why, and what to do.
+        reason: String,
+    },
     /// More than a bound allows.
     #[error("{origin}: {what} (the bound is {bound})")]
     OverBound {

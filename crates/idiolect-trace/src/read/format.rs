@@ -17,16 +17,22 @@ pub enum Format {
     Jsonl,
     /// The University of New Mexico's: a process number and a call a line.
     Unm,
+    /// A Parquet file of [`Record`](crate::Record)s, read by [`Recordings`](crate::read::Recordings).
+    Parquet,
+    /// A folder with a recording, read by [`Recordings`](crate::read::Recordings).
+    Recording,
 }
 
 impl Format {
     /// All of them, in the order in which help lists them.
-    pub const ALL: [Format; 5] = [
+    pub const ALL: [Format; 7] = [
         Format::Strace,
         Format::Adfa,
         Format::Plain,
         Format::Jsonl,
         Format::Unm,
+        Format::Parquet,
+        Format::Recording,
     ];
 
     /// The name used on the command line.
@@ -37,6 +43,8 @@ impl Format {
             Format::Plain => "plain",
             Format::Jsonl => "jsonl",
             Format::Unm => "unm",
+            Format::Parquet => "parquet",
+            Format::Recording => "recording",
         }
     }
 }
@@ -49,7 +57,7 @@ impl fmt::Display for Format {
 
 /// The text names no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such format: {0:?} (known: strace, adfa, plain, jsonl, unm)")]
+#[error("no such format: {0:?} (known: strace, adfa, plain, jsonl, unm, parquet, recording)")]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {

@@ -57,7 +57,7 @@ impl LineReader for JsonlReader {
             return ControlFlow::Continue(());
         }
         let parsed = serde_json::from_slice(line).ok();
-        if let Some(record) = parsed.and_then(|record| self.check(record)) {
+        if let Some(record) = parsed.and_then(|record| check_record(record, &self.origin)) {
             return out.record(record);
         }
         self.bad = Some((
@@ -85,64 +85,61 @@ impl LineReader for JsonlReader {
     }
 }
 
-impl JsonlReader {
-    /// The record with its names canonical and its origin filled in; none if it is beyond a bound.
-    fn check(&self, record: Record) -> Option<Record> {
-        Some(match record {
-            Record::Call(mut call) => {
-                self.check_stream(&mut call.stream)?;
-                call.name = table::canonical(call.name.as_str())?;
-                if let Some(Outcome::Failed(Errno(errno))) = call.outcome
-                    && !(1..=MAX_ERRNO).contains(&errno)
-                {
-                    return None;
-                }
-                Record::Call(call)
-            }
-            Record::Lifecycle(mut lifecycle) => {
-                self.check_stream(&mut lifecycle.stream)?;
-                if let Some(parent) = &mut lifecycle.parent {
-                    self.check_stream(parent)?;
-                }
-                for text in [&lifecycle.executable, &lifecycle.cgroup] {
-                    if text.as_ref().is_some_and(|text| text.len() > MAX_PATH) {
-                        return None;
-                    }
-                }
-                Record::Lifecycle(lifecycle)
-            }
-            Record::Gap(mut gap) => {
-                match &mut gap.scope {
-                    GapScope::Origin(origin) | GapScope::Cpu(origin, _) => {
-                        self.check_origin(origin)?;
-                    }
-                    GapScope::Stream(stream) => self.check_stream(stream)?,
-                }
-                Record::Gap(gap)
-            }
-        })
-    }
-
-    fn check_stream(&self, stream: &mut StreamId) -> Option<()> {
-        self.check_origin(&mut stream.origin)?;
-        for text in [&stream.host, &stream.boot] {
-            if text.as_ref().is_some_and(|text| text.len() > MAX_NAME) {
+/// The record with its call's name canonical and `origin` where it names none; none if it is beyond a bound
+/// that all formats of records have (`docs/record-format.md`).
+pub fn check_record(record: Record, origin: &Arc<str>) -> Option<Record> {
+    Some(match record {
+        Record::Call(mut call) => {
+            check_stream(&mut call.stream, origin)?;
+            call.name = table::canonical(call.name.as_str())?;
+            if let Some(Outcome::Failed(Errno(errno))) = call.outcome
+                && !(1..=MAX_ERRNO).contains(&errno)
+            {
                 return None;
             }
+            Record::Call(call)
         }
-        Some(())
-    }
+        Record::Lifecycle(mut lifecycle) => {
+            check_stream(&mut lifecycle.stream, origin)?;
+            if let Some(parent) = &mut lifecycle.parent {
+                check_stream(parent, origin)?;
+            }
+            for text in [&lifecycle.executable, &lifecycle.cgroup] {
+                if text.as_ref().is_some_and(|text| text.len() > MAX_PATH) {
+                    return None;
+                }
+            }
+            Record::Lifecycle(lifecycle)
+        }
+        Record::Gap(mut gap) => {
+            match &mut gap.scope {
+                GapScope::Origin(own) | GapScope::Cpu(own, _) => check_origin(own, origin)?,
+                GapScope::Stream(stream) => check_stream(stream, origin)?,
+            }
+            Record::Gap(gap)
+        }
+    })
+}
 
-    fn check_origin(&self, origin: &mut Arc<str>) -> Option<()> {
-        if origin.len() > MAX_PATH {
+fn check_stream(stream: &mut StreamId, origin: &Arc<str>) -> Option<()> {
+    check_origin(&mut stream.origin, origin)?;
+    for text in [&stream.host, &stream.boot] {
+        if text.as_ref().is_some_and(|text| text.len() > MAX_NAME) {
             return None;
         }
-        // One allocation for all, where the line names none or this file's own.
-        if origin.is_empty() || *origin == self.origin {
-            *origin = self.origin.clone();
-        }
-        Some(())
     }
+    Some(())
+}
+
+fn check_origin(own: &mut Arc<str>, origin: &Arc<str>) -> Option<()> {
+    if own.len() > MAX_PATH {
+        return None;
+    }
+    // One allocation for all, where the line names none or this file's own.
+    if own.is_empty() || *own == *origin {
+        *own = origin.clone();
+    }
+    Some(())
 }
 
 /// Whether a line is a record of a kind that a later version may have added: no call was lost with it.

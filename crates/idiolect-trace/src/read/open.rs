@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::read::archive::is_zip;
+use crate::read::recordings;
 use crate::read::source::{Flow, Item, Place, Reading};
 use crate::read::unm::Plausibility;
-use crate::read::{FileSkip, ReadError, ReadOptions, Sink, Totals, escape};
+use crate::read::{FileSkip, Format, ReadError, ReadOptions, Sink, Totals, escape};
 
 /// Reads all that is in a path: a file, a folder, an archive, or standard input (`-`).
 ///
@@ -140,6 +141,9 @@ impl Reading<'_> {
         if depth > limits.depth {
             return Err(over("folders lie too deep", limits.depth));
         }
+        if recordings::is_recording(path) {
+            return self.recording(path, origin(path), Format::Recording);
+        }
         let mut names: Vec<OsString> = Vec::new();
         for entry in fs::read_dir(path).map_err(|error| open_failure(path, error))? {
             *entries += 1;
@@ -201,6 +205,12 @@ impl Reading<'_> {
             let mut magic = Vec::new();
             (&mut file).take(4).read_to_end(&mut magic).map_err(fail)?;
             file.rewind().map_err(fail)?;
+            let wanted = self.options.format;
+            if wanted == Some(Format::Parquet)
+                || (wanted.is_none() && recordings::is_parquet(&magic))
+            {
+                return self.recording(path, item.origin, Format::Parquet);
+            }
             if is_zip(&magic) {
                 return self.zip(&item, io::BufReader::new(file), metadata.len());
             }

@@ -170,6 +170,19 @@ impl Reading<'_> {
                 let mut reader = UnmReader::new(origin.clone(), self.options, &mut self.unm);
                 drive(&mut reader, input, origin, limit, report, sink)
             }
+            Format::Parquet | Format::Recording => {
+                let reason = match source.format {
+                    Format::Recording => "a recording is a folder: name that",
+                    _ => {
+                        "a Parquet file is read from a file of its own: not from a pipe or an archive"
+                    }
+                };
+                return Ok(Driven {
+                    flow: ControlFlow::Continue(()),
+                    units: 0,
+                    refusal: Some(reason.to_owned()),
+                });
+            }
             Format::Strace => {
                 let mut reader = StraceReader::new(source, self.options);
                 drive(&mut reader, input, origin, limit, report, sink)
@@ -220,6 +233,7 @@ fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadE
         units: match source.format {
             Format::Adfa | Format::Plain => "words",
             Format::Strace | Format::Jsonl | Format::Unm => "lines",
+            Format::Parquet | Format::Recording => "rows",
         },
         first_line: first.first_line,
         excerpt: first.excerpt.clone(),

@@ -19,6 +19,8 @@ pub(crate) mod scored;
 pub(crate) mod train;
 pub(crate) mod transitions;
 pub(crate) mod try_it;
+#[cfg(target_os = "linux")]
+pub(crate) mod watch;
 
 use std::path::Path;
 
