@@ -125,7 +125,10 @@ mod tests {
             let opened = crate::open(&target, Some(examined.backend), crate::Options::default());
             assert_eq!(opened.is_ok(), examined.works, "{examined:?} {opened:?}");
         }
-        let first = diagnosis.backends.iter().position(|examined| examined.works);
+        let first = diagnosis
+            .backends
+            .iter()
+            .position(|examined| examined.works);
         assert_eq!(diagnosis.row, SUPPORT[first.unwrap_or(3)]);
         assert!(diagnosis.facts.iter().any(|fact| fact.name == "kernel"));
     }

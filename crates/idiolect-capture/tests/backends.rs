@@ -1,6 +1,7 @@
 //! All backends on real programs: what one sees the others see.
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod common;
@@ -97,11 +98,11 @@ fn a_thread_that_executes_takes_the_number_of_its_process() {
     for backend in available(&KERNEL) {
         let (events, status) = record(&["exec-from-thread"], backend, PLAIN);
         assert_eq!(status, Some(ExitStatus::Code(3)));
-        let execs = events.iter().filter_map(|event| match event {
+        let mut execs = events.iter().filter_map(|event| match event {
             Event::Exec { before, after, .. } => Some((*before, *after)),
             _ => None,
         });
-        let (before, after) = execs.last().unwrap();
+        let (before, after) = execs.next_back().unwrap();
         assert_ne!(before.tid, before.tgid);
         assert_eq!(after.tid, after.tgid);
         assert_eq!((before.tgid, before.start_ns), (after.tgid, after.start_ns));
@@ -195,7 +196,11 @@ fn all_threads_of_a_running_process_are_attached_to_and_let_go() {
         let pid = idle.0.id();
         let calls = attached(&Target::Pid(pid), backend, THREADS);
         assert_eq!(calls.len(), THREADS);
-        assert!(calls.keys().all(|t| (t.tgid, t.exec_generation) == (pid, 0)));
+        assert!(
+            calls
+                .keys()
+                .all(|t| (t.tgid, t.exec_generation) == (pid, 0))
+        );
         assert_eq!(idle.status("Threads:"), THREADS.to_string());
         // It can be attached to again.
         assert_eq!(attached(&Target::Pid(pid), backend, THREADS).len(), THREADS);
@@ -230,7 +235,10 @@ fn a_control_group_and_what_is_below_it() {
     fs::write(below.join("cgroup.procs"), idle.0.id().to_string()).unwrap();
     for backend in available(&KERNEL) {
         let calls = attached(&Target::Cgroup(group.0.clone()), backend, 2);
-        assert!(calls.keys().all(|thread| thread.tgid == idle.0.id()), "{backend}");
+        assert!(
+            calls.keys().all(|thread| thread.tgid == idle.0.id()),
+            "{backend}"
+        );
     }
     drop((idle, outside));
     // It can be removed once its last process is gone for good.
@@ -278,7 +286,10 @@ fn what_a_starved_reader_loses_is_counted_exactly() {
     .unwrap()
     .source;
     let pid = pid_of(&["loop", &MANY.to_string()]);
-    while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") Z ") {
+    while !fs::read_to_string(format!("/proc/{pid}/stat"))
+        .unwrap()
+        .contains(") Z ")
+    {
         std::thread::sleep(Duration::from_millis(10));
     }
     let mut events = Vec::new();

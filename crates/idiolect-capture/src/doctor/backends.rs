@@ -15,9 +15,9 @@ pub(super) fn examine(backend: Backend, found: &Found) -> Examined {
     if works {
         // It does not need what it works without.
         lacks.retain(|lack| lack.is_limit);
-    } else if lacks.iter().all(|lack| lack.is_limit)
-        && let Err(error) = tried
-    {
+    } else if lacks.iter().any(|lack| !lack.is_limit) {
+        lacks.retain(|lack| !lack.is_limit);
+    } else if let Err(error) = tried {
         lacks.push(Known {
             what: error.to_string(),
             remedy: "none that is known; please report it, with the kernel's version".to_owned(),
@@ -99,7 +99,8 @@ fn ebpf(found: &Found) -> Vec<Known> {
     if !found.has_bpf {
         lacks.push(Known::needed(
             "there is no bpf system call, or a filter hides it",
-            "a kernel with CONFIG_BPF_SYSCALL; in a container, a seccomp profile that allows bpf".to_owned(),
+            "a kernel with CONFIG_BPF_SYSCALL; in a container, a seccomp profile that allows bpf"
+                .to_owned(),
         ));
     }
     if !found.has_btf {

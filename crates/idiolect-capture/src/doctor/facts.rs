@@ -77,7 +77,10 @@ pub(super) struct Found {
 impl Found {
     pub(super) fn gather() -> Self {
         let own = std::process::id();
-        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let release = rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned();
         let mut numbers = release
             .split(|c: char| !c.is_ascii_digit())
             .map(|number| number.parse().ok());
@@ -212,7 +215,7 @@ impl Found {
             if self.in_first_namespace {
                 "the first"
             } else {
-                "another (a container?): processes outside of it are recorded by numbers that are not ours"
+                "another (a container?): of the processes outside of it perf sees nothing, and eBPF their numbers out there"
             }
             .to_owned(),
             !self.in_first_namespace,
@@ -275,7 +278,10 @@ mod tests {
         for (text, expected) in [
             ("[none] integrity confidentiality", Lockdown::None),
             ("none [integrity] confidentiality", Lockdown::Integrity),
-            ("none integrity [confidentiality]", Lockdown::Confidentiality),
+            (
+                "none integrity [confidentiality]",
+                Lockdown::Confidentiality,
+            ),
             ("", Lockdown::Unknown),
         ] {
             assert_eq!(lockdown(Some(text)), expected);

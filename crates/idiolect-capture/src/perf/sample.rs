@@ -25,11 +25,25 @@ pub(super) struct Seen {
 /// What was seen of the thread.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum What {
-    Enter { abi: Abi, number: u32 },
-    Leave { abi: Abi, number: i64, value: i64 },
+    Enter {
+        abi: Abi,
+        number: u32,
+    },
+    Leave {
+        abi: Abi,
+        number: i64,
+        value: i64,
+    },
     /// The thread was made by this one of that process.
-    Born { parent_tgid: u32, parent_tid: u32 },
-    Executed { old_tid: u32, path: String },
+    Born {
+        parent_tgid: u32,
+        parent_tid: u32,
+    },
+    /// By a thread of this number in the first pid namespace, where it was not the leader.
+    Executed {
+        by_other: Option<u32>,
+        path: String,
+    },
     Named(String),
     Ended,
     Lost(u64),
@@ -123,13 +137,12 @@ fn sample(mut from: Reader<'_>, points: &Points) -> Option<Seen> {
         }
         id if id == points.exec => {
             let place = fields.u32()?;
-            let _tid = fields.u32()?;
-            let old_tid = fields.u32()?;
+            let (tid, old_tid) = (fields.u32()?, fields.u32()?);
             let start = usize::try_from(place & 0xffff).ok()?;
             let length = usize::try_from(place >> 16).ok()?;
             let path = raw.get(start..start.checked_add(length)?)?;
             What::Executed {
-                old_tid,
+                by_other: (old_tid != tid).then_some(old_tid),
                 path: text(path),
             }
         }
@@ -153,7 +166,11 @@ fn convention(registers: &mut Reader<'_>, number: u32) -> Option<(Abi, u32)> {
     const X32: u32 = 0x4000_0000;
     let bits = registers.u64()?;
     if cfg!(target_arch = "aarch64") {
-        let abi = if bits == BITS_32 { Abi::Arm } else { Abi::Aarch64 };
+        let abi = if bits == BITS_32 {
+            Abi::Arm
+        } else {
+            Abi::Aarch64
+        };
         return Some((abi, number));
     }
     if bits == BITS_32 {

@@ -66,7 +66,14 @@ fn other_records() {
     let registers = [2, 0x1000, 0x1000, 0x246, 0x246];
     let fields = bytes(&[&39u64.to_ne_bytes(), &(-1i64).to_ne_bytes()]);
     let seen = sample::read(9, &sample(442, &fields, &registers), &POINTS).unwrap();
-    assert!(matches!(seen.what, What::Leave { number: 39, value: -1, .. }));
+    assert!(matches!(
+        seen.what,
+        What::Leave {
+            number: 39,
+            value: -1,
+            ..
+        }
+    ));
 
     // The path's place is 20 bytes from the beginning of the trace point's own fields.
     let place = 20u32 | 10 << 16;
@@ -78,12 +85,18 @@ fn other_records() {
     ]);
     let seen = sample::read(9, &sample(365, &fields, &[]), &POINTS).unwrap();
     let path = "/bin/true".to_owned();
-    assert_eq!(seen.what, What::Executed { old_tid: 8, path });
+    let by_other = Some(8);
+    assert_eq!(seen.what, What::Executed { by_other, path });
 
     let identity = bytes(&[&[0; 8], &9u64.to_ne_bytes()]);
     let lost = bytes(&[&1u64.to_ne_bytes(), &5u64.to_ne_bytes(), &identity]);
     assert_eq!(sample::read(2, &lost, &POINTS).unwrap().what, What::Lost(5));
-    let named = bytes(&[&7u32.to_ne_bytes(), &7u32.to_ne_bytes(), b"sh\0\0\0\0\0\0", &identity]);
+    let named = bytes(&[
+        &7u32.to_ne_bytes(),
+        &7u32.to_ne_bytes(),
+        b"sh\0\0\0\0\0\0",
+        &identity,
+    ]);
     let seen = sample::read(3, &named, &POINTS).unwrap();
     assert_eq!(seen.what, What::Named("sh".to_owned()));
     let four = [10u32, 7, 11, 8].map(u32::to_ne_bytes).concat();
@@ -91,7 +104,13 @@ fn other_records() {
     let born = sample::read(7, &life, &POINTS).unwrap();
     assert_eq!((born.tgid, born.tid), (10, 11));
     let (parent_tgid, parent_tid) = (7, 8);
-    assert_eq!(born.what, What::Born { parent_tgid, parent_tid });
+    assert_eq!(
+        born.what,
+        What::Born {
+            parent_tgid,
+            parent_tid
+        }
+    );
     assert_eq!(sample::read(4, &life, &POINTS).unwrap().what, What::Ended);
 }
 
@@ -174,6 +193,50 @@ fn after_a_loss_an_end_without_a_beginning_says_nothing() {
     assert_eq!(more, []);
     follow.lost_by_the_end(6, &mut more);
     assert!(matches!(more[..], [Event::Lost { count: Some(2), .. }]));
+}
+
+#[test]
+fn who_executed_may_have_another_number_in_the_first_namespace() {
+    let thread = |event: &Event| match event {
+        Event::Exec { before, after, .. } => (before.tid, after.tid),
+        other => panic!("{other:?}"),
+    };
+    let executed = |by_other| What::Executed {
+        by_other,
+        path: "/bin/true".to_owned(),
+    };
+    let mut follow = Follow::new(Wanted::Others, false);
+    // The leader, whatever it is called elsewhere.
+    let events = take(&mut follow, [ENTER, executed(None)]);
+    assert_eq!(thread(&events[1]), (NOBODY, NOBODY));
+    // A thread that is called 123 there; the leader ends before it goes on in its place.
+    let born = Seen {
+        time_ns: 1,
+        tgid: NOBODY,
+        tid: NOBODY + 1,
+        what: What::Born {
+            parent_tgid: NOBODY,
+            parent_tid: NOBODY,
+        },
+    };
+    let mut events = Vec::new();
+    follow.take(born, 0, &mut events);
+    let events = take(&mut follow, [What::Ended, executed(Some(123))]);
+    assert_eq!(thread(&events[1]), (NOBODY + 1, NOBODY));
+}
+
+#[test]
+fn who_is_not_visible_is_nobody() {
+    let mut follow = Follow::new(Wanted::Others, false);
+    let mut events = Vec::new();
+    let hidden = Seen {
+        time_ns: 1,
+        tgid: 0,
+        tid: 0,
+        what: ENTER,
+    };
+    follow.take(hidden, 0, &mut events);
+    assert_eq!(events, []);
 }
 
 #[test]

@@ -63,7 +63,11 @@ fn as_text(diagnosis: &Diagnosis) -> String {
     line("", "", "");
     for row in SUPPORT {
         let applies = row == diagnosis.row;
-        let (label, mark) = if applies { ("this machine", ">") } else { ("", "") };
+        let (label, mark) = if applies {
+            ("this machine", ">")
+        } else {
+            ("", "")
+        };
         line(label, mark, row.machine);
         line("", "", &format!("  {}", row.support));
     }
