@@ -8,6 +8,7 @@
 //! preceded by a mark with the count, so both place and size of a loss are known. All processors share one count as
 //! they share the ring buffer: a thread whose event was lost may go on elsewhere.
 
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;
@@ -39,8 +40,12 @@ use wire::Wire;
 /// How often the ring buffer is emptied.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Room in the ring buffer a processor: at 40 bytes a call and two million calls a second, 2 MiB are 25 ms.
-const RING_BYTES_A_PROCESSOR: usize = 2 << 20;
+/// Room in the ring buffer a processor. A call takes 40 bytes, and a processor makes up to four million a second.
+const RING_BYTES_A_PROCESSOR: usize = 4 << 20;
+
+/// The least room, which is a tenth of a second of one processor, for when the recorder has to wait for its turn, and
+/// the most.
+const RING_BYTES: RangeInclusive<usize> = 16 << 20..=64 << 20;
 
 /// Threads that can be followed at a time. Those beyond it are counted as lost, call by call.
 const THREADS: u32 = 1 << 16;
@@ -250,11 +255,13 @@ fn grown(before: &mut Lost, now: Lost, time_ns: u64) -> impl Iterator<Item = Eve
         })
 }
 
-/// A power of two, from 4 MiB up to 64 MiB.
+/// The size of the ring buffer, a power of two.
 fn ring_bytes(processors: usize) -> u32 {
     let bytes = RING_BYTES_A_PROCESSOR.saturating_mul(processors);
-    let bytes = bytes.clamp(4 << 20, 64 << 20).next_power_of_two();
-    u32::try_from(bytes).unwrap_or(64 << 20)
+    let bytes = bytes
+        .clamp(*RING_BYTES.start(), *RING_BYTES.end())
+        .next_power_of_two();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// As the kernel keeps names: at most 15 bytes, and a zero.

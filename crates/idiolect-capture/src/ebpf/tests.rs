@@ -169,8 +169,8 @@ fn what_was_seen_before_it_is_stopped_is_yielded() {
 
 #[test]
 fn sizes_and_names() {
-    assert_eq!(ring_bytes(1), 4 << 20);
-    assert_eq!(ring_bytes(6), 16 << 20);
+    assert_eq!(ring_bytes(1), 16 << 20);
+    assert_eq!(ring_bytes(6), 32 << 20);
     assert_eq!(ring_bytes(1000), 64 << 20);
     assert_eq!(comm("sh"), *b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     assert_eq!(comm("a-name-that-is-too-long"), *b"a-name-that-is-\0");
