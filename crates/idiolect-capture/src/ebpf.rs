@@ -22,7 +22,7 @@ use crate::launch::Launch;
 use crate::ptrace::process;
 use crate::record::now_ns;
 use crate::source::BATCH;
-use crate::{Backend, CaptureError, Event, Losses, LossScope, Options, Source, State, Target};
+use crate::{Backend, CaptureError, Event, LossScope, Losses, Options, Source, State, Target};
 
 mod cgroup;
 mod kernel;
@@ -222,8 +222,14 @@ impl Source for EbpfSource {
 /// The losses since the last time.
 fn grown(before: &mut Lost, now: Lost, time_ns: u64) -> impl Iterator<Item = Event> {
     let more = [
-        (GapCause::BufferFull, now.ring_full.saturating_sub(before.ring_full)),
-        (GapCause::TableFull, now.table_full.saturating_sub(before.table_full)),
+        (
+            GapCause::BufferFull,
+            now.ring_full.saturating_sub(before.ring_full),
+        ),
+        (
+            GapCause::TableFull,
+            now.table_full.saturating_sub(before.table_full),
+        ),
     ];
     *before = now;
     more.into_iter()

@@ -91,8 +91,9 @@ impl PerfSource {
             }
             Target::Pid(pid) => return Self::attach(process(*pid)?, points, options),
             Target::Cgroup(path) => {
-                let open = File::open(Cgroup::find(path)?.folder)
-                    .map_err(|error| CaptureError::system("cannot open the control group", error))?;
+                let open = File::open(Cgroup::find(path)?.folder).map_err(|error| {
+                    CaptureError::system("cannot open the control group", error)
+                })?;
                 let scope = Scope::Cgroup(open.as_raw_fd());
                 folder = Some(open);
                 vec![scope]
@@ -240,7 +241,11 @@ impl PerfSource {
         let events = &self.events;
         let is_over = !self.ends_with.is_empty()
             && self.ends_with.iter().all(|&event| events[event].is_over());
-        is_over && self.child.as_mut().is_none_or(|child| child.status().is_some())
+        is_over
+            && self
+                .child
+                .as_mut()
+                .is_none_or(|child| child.status().is_some())
     }
 }
 
@@ -358,7 +363,8 @@ fn refusal(error: io::Error, opened: usize) -> CaptureError {
         Some(libc::EPERM | libc::EACCES) => unavailable(format!(
             "the kernel does not permit us to read trace points: that takes root or the capability CAP_PERFMON \
              (kernel.perf_event_paranoid is {})",
-            proc::line("/proc/sys/kernel/perf_event_paranoid").unwrap_or_else(|| "not there".to_owned())
+            proc::line("/proc/sys/kernel/perf_event_paranoid")
+                .unwrap_or_else(|| "not there".to_owned())
         )),
         Some(libc::ENOSYS) => unavailable("this kernel has no perf_event_open".to_owned()),
         Some(libc::EMFILE | libc::ENFILE) => unavailable(format!(

@@ -195,7 +195,11 @@ fn all_threads_of_a_running_process_are_attached_to_and_let_go() {
         let pid = idle.0.id();
         let calls = attached(&Target::Pid(pid), backend, THREADS);
         assert_eq!(calls.len(), THREADS);
-        assert!(calls.keys().all(|t| (t.tgid, t.exec_generation) == (pid, 0)));
+        assert!(
+            calls
+                .keys()
+                .all(|t| (t.tgid, t.exec_generation) == (pid, 0))
+        );
         assert_eq!(idle.status("Threads:"), THREADS.to_string());
         // It can be attached to again.
         assert_eq!(attached(&Target::Pid(pid), backend, THREADS).len(), THREADS);
@@ -230,7 +234,10 @@ fn a_control_group_and_what_is_below_it() {
     fs::write(below.join("cgroup.procs"), idle.0.id().to_string()).unwrap();
     for backend in available(&KERNEL) {
         let calls = attached(&Target::Cgroup(group.0.clone()), backend, 2);
-        assert!(calls.keys().all(|thread| thread.tgid == idle.0.id()), "{backend}");
+        assert!(
+            calls.keys().all(|thread| thread.tgid == idle.0.id()),
+            "{backend}"
+        );
     }
     drop((idle, outside));
     // It can be removed once its last process is gone for good.
@@ -278,7 +285,10 @@ fn what_a_starved_reader_loses_is_counted_exactly() {
     .unwrap()
     .source;
     let pid = pid_of(&["loop", &MANY.to_string()]);
-    while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") Z ") {
+    while !fs::read_to_string(format!("/proc/{pid}/stat"))
+        .unwrap()
+        .contains(") Z ")
+    {
         std::thread::sleep(Duration::from_millis(10));
     }
     let mut events = Vec::new();

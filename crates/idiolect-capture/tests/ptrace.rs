@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{
-    Idle, every_thread_ends_once, fixture, record, strace, streams_of, target, with,
-};
+use common::{Idle, every_thread_ends_once, fixture, record, strace, streams_of, target, with};
 use idiolect_capture::{
     Backend, CaptureError, Event, Opened, Options, State, Target, Thread, open,
 };

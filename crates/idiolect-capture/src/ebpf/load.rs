@@ -97,7 +97,8 @@ impl Loaded {
         if let Follow::Cgroup(folder) = &settings.follow {
             let mut map = CgroupArray::try_from(bpf.map_mut("cgroup").ok_or_else(broken)?)
                 .map_err(|error| refused(&error))?;
-            map.set(0, folder.as_fd().as_raw_fd(), 0).map_err(|error| refused(&error))?;
+            map.set(0, folder.as_fd().as_raw_fd(), 0)
+                .map_err(|error| refused(&error))?;
         }
         let events = RingBuf::try_from(bpf.take_map("events").ok_or_else(broken)?)
             .map_err(|error| refused(&error))?;
@@ -157,9 +158,9 @@ impl Kernel for Loaded {
         };
         let [ring_full, table_full] = self.losses.get(&0, 0).map_err(unread)?;
         let by_processor = self.counters.get(&0, 0).map_err(unread)?;
-        let [began, ended] = by_processor
-            .iter()
-            .fold([0u64; 2], |sum, more| array::from_fn(|i| sum[i].wrapping_add(more[i])));
+        let [began, ended] = by_processor.iter().fold([0u64; 2], |sum, more| {
+            array::from_fn(|i| sum[i].wrapping_add(more[i]))
+        });
         Ok(Counters {
             followed: began.saturating_sub(ended),
             lost: Lost {

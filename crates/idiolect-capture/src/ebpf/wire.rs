@@ -183,25 +183,31 @@ mod tests {
             start_ns: 6,
             exec_generation: 3,
         };
-        assert!(matches!(read(&fork), Some(Wire::Event(Event::Fork { parent: THREAD, child: c, is_thread: true, .. })) if c == child));
+        assert!(
+            matches!(read(&fork), Some(Wire::Event(Event::Fork { parent: THREAD, child: c, is_thread: true, .. })) if c == child)
+        );
 
         let mut exec = head(KIND_EXEC, 0, 1000);
         exec.extend(77u64.to_ne_bytes());
         exec.extend(b"/bin/true\0left over");
         let Some(Wire::Exec {
-            exec: Event::Exec {
-                before,
-                after,
-                executable,
-                uid,
-                ..
-            },
+            exec:
+                Event::Exec {
+                    before,
+                    after,
+                    executable,
+                    uid,
+                    ..
+                },
             cgroup: 77,
         }) = read(&exec)
         else {
             panic!()
         };
-        assert_eq!((before, executable.as_str(), uid), (THREAD, "/bin/true", 1000));
+        assert_eq!(
+            (before, executable.as_str(), uid),
+            (THREAD, "/bin/true", 1000)
+        );
         assert_eq!((after.tid, after.exec_generation), (7, 3));
 
         for (code, expected) in [

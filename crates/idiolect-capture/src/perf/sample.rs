@@ -25,11 +25,24 @@ pub(super) struct Seen {
 /// What was seen of the thread.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum What {
-    Enter { abi: Abi, number: u32 },
-    Leave { abi: Abi, number: i64, value: i64 },
+    Enter {
+        abi: Abi,
+        number: u32,
+    },
+    Leave {
+        abi: Abi,
+        number: i64,
+        value: i64,
+    },
     /// The thread was made by this one of that process.
-    Born { parent_tgid: u32, parent_tid: u32 },
-    Executed { old_tid: u32, path: String },
+    Born {
+        parent_tgid: u32,
+        parent_tid: u32,
+    },
+    Executed {
+        old_tid: u32,
+        path: String,
+    },
     Named(String),
     Ended,
     Lost(u64),
@@ -153,7 +166,11 @@ fn convention(registers: &mut Reader<'_>, number: u32) -> Option<(Abi, u32)> {
     const X32: u32 = 0x4000_0000;
     let bits = registers.u64()?;
     if cfg!(target_arch = "aarch64") {
-        let abi = if bits == BITS_32 { Abi::Arm } else { Abi::Aarch64 };
+        let abi = if bits == BITS_32 {
+            Abi::Arm
+        } else {
+            Abi::Aarch64
+        };
         return Some((abi, number));
     }
     if bits == BITS_32 {

@@ -66,7 +66,14 @@ fn other_records() {
     let registers = [2, 0x1000, 0x1000, 0x246, 0x246];
     let fields = bytes(&[&39u64.to_ne_bytes(), &(-1i64).to_ne_bytes()]);
     let seen = sample::read(9, &sample(442, &fields, &registers), &POINTS).unwrap();
-    assert!(matches!(seen.what, What::Leave { number: 39, value: -1, .. }));
+    assert!(matches!(
+        seen.what,
+        What::Leave {
+            number: 39,
+            value: -1,
+            ..
+        }
+    ));
 
     // The path's place is 20 bytes from the beginning of the trace point's own fields.
     let place = 20u32 | 10 << 16;
@@ -83,7 +90,12 @@ fn other_records() {
     let identity = bytes(&[&[0; 8], &9u64.to_ne_bytes()]);
     let lost = bytes(&[&1u64.to_ne_bytes(), &5u64.to_ne_bytes(), &identity]);
     assert_eq!(sample::read(2, &lost, &POINTS).unwrap().what, What::Lost(5));
-    let named = bytes(&[&7u32.to_ne_bytes(), &7u32.to_ne_bytes(), b"sh\0\0\0\0\0\0", &identity]);
+    let named = bytes(&[
+        &7u32.to_ne_bytes(),
+        &7u32.to_ne_bytes(),
+        b"sh\0\0\0\0\0\0",
+        &identity,
+    ]);
     let seen = sample::read(3, &named, &POINTS).unwrap();
     assert_eq!(seen.what, What::Named("sh".to_owned()));
     let four = [10u32, 7, 11, 8].map(u32::to_ne_bytes).concat();
@@ -91,7 +103,13 @@ fn other_records() {
     let born = sample::read(7, &life, &POINTS).unwrap();
     assert_eq!((born.tgid, born.tid), (10, 11));
     let (parent_tgid, parent_tid) = (7, 8);
-    assert_eq!(born.what, What::Born { parent_tgid, parent_tid });
+    assert_eq!(
+        born.what,
+        What::Born {
+            parent_tgid,
+            parent_tid
+        }
+    );
     assert_eq!(sample::read(4, &life, &POINTS).unwrap().what, What::Ended);
 }
 

@@ -12,7 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use idiolect_capture::{Backend, CaptureError, Event, Options, Records, State, Target, Thread, open};
+use idiolect_capture::{
+    Backend, CaptureError, Event, Options, Records, State, Target, Thread, open,
+};
 use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{Format, ReadOptions, Sink, read_bytes};
 use idiolect_trace::{ExitStatus, Record, StartKind};
