@@ -71,7 +71,7 @@ pub(crate) struct Capturing {
     /// With ptrace, stop programs at the entry of calls only, by a seccomp filter. This sets no_new_privs: setuid
     /// and setgid programs (sudo, ping) that the command starts gain no rights and may fail. It works for a
     /// command that is started only, and nothing of it outlives the recording
-    #[arg(long, requires = "command")]
+    #[arg(long)]
     fast: bool,
 
     /// By which means: ebpf, perf or ptrace [default: the first of these that this machine allows, with --fast

@@ -257,7 +257,12 @@ fn what_cannot_be_recorded_is_refused_before_anything_is_started() {
         1,
         "no such control group",
     );
-    refused(&out, &["--fast", "--pid", "1"], 2, "cannot be used with");
+    refused(
+        &out,
+        &["--fast", "--pid", "1"],
+        1,
+        "attach to a running process",
+    );
     refused(&out, &["--pid", "1", "--all"], 2, "cannot be used with");
     refused(&out, &[], 2, "required");
     refused(&out, &["--for", "soon", "--", "true"], 2, "--for");
