@@ -30,7 +30,7 @@ done
 if [ "$into" = objects ]; then
     {
         echo "# clang $version"
-        sha256sum capture.bpf.c kernel.h records.h objects/capture.x86_64.o objects/capture.aarch64.o
+        sha256sum ./*.c ./*.h objects/*.o | sed 's|\./||'
     } > objects/MANIFEST
     cat objects/MANIFEST
 else

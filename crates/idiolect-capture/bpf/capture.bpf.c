@@ -8,7 +8,7 @@
  *
  * Nobody is woken: the reader comes by often enough. An event that finds no room is counted, and so that its place is
  * known the next event that finds room is preceded by a mark. */
-#include "records.h"
+#include "send.h"
 
 /* Set before loading. */
 enum target { TARGET_TREE = 0, TARGET_CGROUP = 1, TARGET_COMM = 2, TARGET_ALL = 3 };
@@ -23,51 +23,8 @@ const volatile u32 outcomes = 0;
 /* Reads kernel memory by helper even where typed pointers are there, as kernels before 5.11 need it. For tests. */
 const volatile u32 untyped = 0;
 
-/* Set by the iterators. */
-u64 own_namespace = 0; /* address of the recorder's pid namespace */
-u32 own_level = 0;     /* its depth */
-u32 own_tgid = 0;      /* the recorder's number in the first namespace */
-u32 seeding = 1;       /* threads of `root` may be without an entry yet */
-/* Events were lost of which no mark was sent. */
-u32 gap = 0;
-
-/* Where a thread stands. */
-enum phase { OUTSIDE = 0, INSIDE = 1, SILENT = 2 /* the end of its present call is nothing new */ };
-
-struct thread {
-    u64 start_ns;
-    u32 tgid;
-    u32 tid;
-    u32 generation;
-    u32 phase;
-    /* The call that it is inside, with `outcomes`. */
-    u64 entered_ns;
-    u32 number;
-    u32 abi;
-};
-
-struct {
-    int (*type)[MAP_HASH];
-    int (*max_entries)[65536];
-    u64 *key;
-    struct thread *value;
-} threads SECTION(".maps");
-
-/* How many entries there are, by a hash of their addresses. */
-#define CROWD_BITS 14
-u32 crowd[1 << CROWD_BITS];
-
-struct {
-    int (*type)[MAP_RINGBUF];
-    int (*max_entries)[4 << 20];
-} events SECTION(".maps");
-
-struct {
-    int (*type)[MAP_PERCPU_ARRAY];
-    int (*max_entries)[1];
-    u32 *key;
-    struct counters *value;
-} counters SECTION(".maps");
+/* Threads of `root` may be without an entry yet. */
+u32 seeding = 1;
 
 struct {
     int (*type)[MAP_CGROUP_ARRAY];
@@ -75,151 +32,6 @@ struct {
     u32 *key;
     u32 *value;
 } cgroup SECTION(".maps");
-
-struct {
-    int (*type)[MAP_ARRAY];
-    int (*max_entries)[1];
-    u32 *key;
-    struct losses *value;
-} losses SECTION(".maps");
-
-INLINE void add_one(void *map, u32 offset)
-{
-    u32 zero = 0;
-    void *fields = map_lookup(map, &zero);
-    if (fields)
-        __sync_fetch_and_add((u64 *)(fields + offset), 1);
-}
-#define COUNT(what) add_one(&counters, __builtin_offsetof(struct counters, what))
-
-/* An event is lost. First it is counted, then a mark is asked for: so a mark has counted all that asked for it. */
-#define LOSE(why)                                                                                  \
-    do {                                                                                           \
-        add_one(&losses, __builtin_offsetof(struct losses, why));                                  \
-        gap = 1;                                                                                   \
-    } while (0)
-
-/* Tells the reader that events are missing here. */
-static __attribute__((noinline)) int send_gap(void)
-{
-    u32 zero = 0;
-    struct losses *counted = map_lookup(&losses, &zero);
-    struct lost *lost;
-    gap = 0;
-    lost = counted ? ring_reserve(&events, sizeof(*lost), 0) : 0;
-    if (!lost) {
-        gap = 1;
-        return 0;
-    }
-    lost->head.time_ns = now_since_boot();
-    lost->head.start_ns = 0;
-    lost->head.tgid = 0;
-    lost->head.tid = 0;
-    lost->head.mark = KIND_LOST;
-    lost->head.detail = 0;
-    lost->losses = *counted;
-    ring_submit(lost, NO_WAKEUP);
-    return 0;
-}
-
-/* Room for an event. Where there is none, that is counted. */
-INLINE void *reserve(u64 size)
-{
-    void *room;
-    if (UNLIKELY(gap))
-        send_gap();
-    room = ring_reserve(&events, size, 0);
-    if (UNLIKELY(!room))
-        LOSE(ring_full);
-    return room;
-}
-
-INLINE u32 mark(u32 kind, u32 abi, u32 generation)
-{
-    return kind | abi << 4 | (generation < MOST_EXECS ? generation : MOST_EXECS) << 8;
-}
-
-INLINE void fill(struct head *head, u64 time_ns, const struct thread *thread, u32 marked, u32 detail)
-{
-    head->time_ns = time_ns;
-    head->start_ns = thread->start_ns;
-    head->tgid = thread->tgid;
-    head->tid = thread->tid;
-    head->mark = marked;
-    head->detail = detail;
-}
-
-/* What a task is called in the pid namespace of this depth. */
-INLINE struct upid *namespace_entry(struct pid *pid, u32 level)
-{
-    return (void *)__builtin_preserve_access_index(&pid->numbers) + level * sizeof(struct upid);
-}
-
-/* The number of a task in the recorder's pid namespace; in the first one where it is not visible there. */
-INLINE u32 visible_number(struct task_struct *task, u32 otherwise)
-{
-    struct pid *pid = FIELD(task, thread_pid);
-    u32 level = own_level;
-    struct upid *at;
-    if (!pid || level > 32 || FIELD(pid, level) < level)
-        return otherwise;
-    at = namespace_entry(pid, level);
-    if ((u64)FIELD(at, ns) != own_namespace)
-        return otherwise;
-    return FIELD(at, nr);
-}
-
-/* What is known of a task from the beginning. */
-INLINE void describe(struct thread *thread, struct task_struct *task, u32 phase)
-{
-    struct task_struct *leader = FIELD(task, group_leader);
-    thread->start_ns = FIELD(leader, start_boottime);
-    thread->tgid = visible_number(leader, FIELD(task, tgid));
-    thread->tid = visible_number(task, FIELD(task, pid));
-    thread->generation = 0;
-    thread->phase = phase;
-    thread->entered_ns = 0;
-    thread->number = 0;
-    thread->abi = ABI_NONE;
-}
-
-/* Its place in `crowd`. */
-INLINE u32 *place(u64 address)
-{
-    const u64 golden = 0x9e3779b97f4a7c15; /* Fibonacci hashing: 2^64 by the golden ratio */
-    return &crowd[address * golden >> (64 - CROWD_BITS)];
-}
-
-/* A typed pointer as a number: the verifier allows no arithmetic on it, so it is read as memory. */
-INLINE u64 address_of(struct task_struct *task)
-{
-    u64 address = 0;
-    read_kernel(&address, sizeof(address), &task);
-    return address;
-}
-
-INLINE struct thread *find(u64 address)
-{
-    return *place(address) ? map_lookup(&threads, &address) : 0;
-}
-
-/* Begins to follow a task; 0 where the table has no place. */
-INLINE struct thread *follow(u64 address, const struct thread *first)
-{
-    if (map_update(&threads, &address, first, ONLY_IF_ABSENT) == 0) {
-        __sync_fetch_and_add(place(address), 1);
-        COUNT(began);
-    }
-    return find(address);
-}
-
-INLINE void forget(u64 address)
-{
-    if (map_delete(&threads, &address) == 0) {
-        __sync_fetch_and_add(place(address), -1);
-        COUNT(ended);
-    }
-}
 
 /* Whether a process of this number and name is one to follow. */
 INLINE int chosen(u32 tgid, u64 low, u64 high)
@@ -309,25 +121,6 @@ INLINE u32 convention(u64 address, u32 *number __attribute__((unused)))
         flags = FIELD((struct task_struct *)address, thread_info.flags);
     return flags & compat ? ABI_ARM : ABI_AARCH64;
 #endif
-}
-
-INLINE void send_call(const struct thread *thread, u64 time_ns, u32 abi, u32 number)
-{
-    struct head *call = reserve(sizeof(*call));
-    if (!call)
-        return;
-    fill(call, time_ns, thread, mark(KIND_CALL, abi, thread->generation), number);
-    ring_submit(call, NO_WAKEUP);
-}
-
-INLINE void send_result(const struct thread *thread, u64 time_ns, u32 abi, u32 number, s64 value)
-{
-    struct result *call = reserve(sizeof(*call));
-    if (!call)
-        return;
-    fill(&call->head, time_ns, thread, mark(KIND_RESULT, abi, thread->generation), number);
-    call->value = value;
-    ring_submit(call, NO_WAKEUP);
 }
 
 /* void (struct pt_regs *, long number) */
@@ -430,28 +223,20 @@ int task_forks(u64 *arguments)
     return 0;
 }
 
-INLINE void fill_exec(struct exec *exec, const struct thread *thread, struct task_struct *task)
+/* Sends the program's path in a record with so many bytes for it. */
+INLINE void send_exec(const struct thread *thread, struct task_struct *task, const char *path, const u32 most)
 {
     struct cred *cred = FIELD(task, cred);
+    struct exec *exec = reserve(sizeof(*exec) + most);
+    if (!exec)
+        return;
     fill(&exec->head, now_since_boot(), thread, mark(KIND_EXEC, ABI_NONE, thread->generation),
          FIELD(cred, euid.val));
     exec->cgroup = current_cgroup_id();
+    if (read_kernel_text(exec + 1, most, path) < 0)
+        *(char *)(exec + 1) = 0;
+    ring_submit(exec, NO_WAKEUP);
 }
-
-/* Sends the program's path in a record of a size that suffices; whether it did. */
-#define SEND_EXEC(thread, task, path, most)                                                        \
-    ({                                                                                             \
-        struct exec *exec__ = reserve(sizeof(*exec__) + (most));                                   \
-        int done__ = 1;                                                                            \
-        if (exec__) {                                                                              \
-            long length__ = read_kernel_text(exec__ + 1, (most), (path));                          \
-            if (length__ < 0)                                                                      \
-                *(char *)(exec__ + 1) = 0;                                                         \
-            fill_exec(exec__, (thread), (task));                                                   \
-            ring_submit(exec__, NO_WAKEUP);                                                        \
-        }                                                                                          \
-        done__;                                                                                    \
-    })
 
 /* void (struct task_struct *, pid_t old_tid, struct linux_binprm *) */
 SECTION("tp_btf/sched_process_exec")
@@ -472,9 +257,9 @@ int task_executes(u64 *arguments)
         send_result(thread, thread->entered_ns, thread->abi, thread->number, 0);
     thread->phase = SILENT;
     if (read_kernel_text(probe, sizeof(probe), path) < SHORT_PATH)
-        SEND_EXEC(thread, task, path, SHORT_PATH);
+        send_exec(thread, task, path, SHORT_PATH);
     else
-        SEND_EXEC(thread, task, path, LONG_PATH);
+        send_exec(thread, task, path, LONG_PATH);
     /* The thread that executes is the only one left, and has the number of the process. */
     thread->generation++;
     thread->tid = thread->tgid;

@@ -105,7 +105,6 @@ static long (*const read_kernel_text)(void *to, u32 size, const void *from) = (v
 static u64 (*const now_since_boot)(void) = (void *)125;
 static void *(*const ring_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*const ring_submit)(void *record, u64 flags) = (void *)132;
-static void (*const ring_discard)(void *record, u64 flags) = (void *)133;
 static struct task_struct *(*const current_task_typed)(void) = (void *)158;
 
 /* A field of a kernel structure behind any pointer. Zero where it cannot be read. */

@@ -121,7 +121,7 @@ fn no_such(path: &Path, why: &str) -> CaptureError {
 }
 
 /// Where the hierarchy is mounted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mount {
     /// The path in it that is mounted there.
     root: String,

@@ -71,6 +71,11 @@ impl EbpfSource {
     /// # Errors
     /// [`CaptureError`] where the target cannot be recorded so.
     pub(crate) fn open(target: &Target, options: Options) -> Result<Self, CaptureError> {
+        EbpfSource::begin(target, options, false)
+    }
+
+    /// The same; `untyped` as in [`Settings`].
+    fn begin(target: &Target, options: Options, untyped: bool) -> Result<Self, CaptureError> {
         if options.fast {
             return Err(CaptureError::Unsupported {
                 backend: Backend::Ebpf,
@@ -95,7 +100,7 @@ impl EbpfSource {
             outcomes: options.outcomes,
             ring_bytes: ring_bytes(thread::available_parallelism().map_or(1, usize::from)),
             threads: THREADS,
-            untyped: false,
+            untyped,
         };
         let kernel = Box::new(load::Loaded::load(&settings)?);
         let finite = matches!(settings.follow, Follow::Tree(_));
@@ -210,6 +215,9 @@ impl Source for EbpfSource {
     }
 
     fn stop(&mut self) -> Result<(), CaptureError> {
+        if self.detached {
+            return Ok(());
+        }
         if let Some(child) = &mut self.child {
             child.stop()?;
         }

@@ -12,6 +12,7 @@ mod bytes;
 mod cgroup;
 mod child;
 mod choice;
+pub mod doctor;
 #[cfg(feature = "ebpf")]
 mod ebpf;
 mod error;

@@ -4,7 +4,7 @@
 //! of calls are both read: a call that ends without having begun was denied by seccomp. Births, names and ends of
 //! threads come by the side band of the same events; a program's path by a trace point.
 //!
-//! What it does not know: how threads end, and who a process that is gone at once was. Losses are counted in records
+//! What it does not know: how threads end, who is outside of our pid namespace, and who a process that is gone at once was. Losses are counted in records
 //! of trace points, of which a call makes two; a loss at the very end is only known since Linux 6.0.
 
 use std::collections::VecDeque;
@@ -286,6 +286,9 @@ impl Source for PerfSource {
     }
 
     fn stop(&mut self) -> Result<(), CaptureError> {
+        if self.stopped {
+            return Ok(());
+        }
         if let Some(child) = &mut self.child {
             child.stop()?;
         }

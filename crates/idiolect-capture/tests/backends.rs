@@ -1,6 +1,7 @@
 //! All backends on real programs: what one sees the others see.
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod common;
@@ -97,11 +98,11 @@ fn a_thread_that_executes_takes_the_number_of_its_process() {
     for backend in available(&KERNEL) {
         let (events, status) = record(&["exec-from-thread"], backend, PLAIN);
         assert_eq!(status, Some(ExitStatus::Code(3)));
-        let execs = events.iter().filter_map(|event| match event {
+        let mut execs = events.iter().filter_map(|event| match event {
             Event::Exec { before, after, .. } => Some((*before, *after)),
             _ => None,
         });
-        let (before, after) = execs.last().unwrap();
+        let (before, after) = execs.next_back().unwrap();
         assert_ne!(before.tid, before.tgid);
         assert_eq!(after.tid, after.tgid);
         assert_eq!((before.tgid, before.start_ns), (after.tgid, after.start_ns));

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
     #[cfg(target_os = "linux")]
+    Doctor(crate::commands::doctor::Doctor),
+    #[cfg(target_os = "linux")]
     Record(crate::commands::record::Record),
     #[cfg(target_os = "linux")]
     Watch(crate::commands::watch::Watch),

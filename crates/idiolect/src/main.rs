@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         Command::Export(args) => commands::export::run(args),
         Command::Eval(args) => commands::eval::run(args),
         #[cfg(target_os = "linux")]
+        Command::Doctor(args) => commands::doctor::run(args),
+        #[cfg(target_os = "linux")]
         Command::Record(args) => commands::record::run(args),
         #[cfg(target_os = "linux")]
         Command::Watch(args) => commands::watch::run(args),

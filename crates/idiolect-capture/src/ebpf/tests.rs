@@ -1,3 +1,5 @@
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+
 //! The source with a kernel side that is told what to send.
 
 use std::collections::VecDeque;
@@ -8,7 +10,7 @@ use idiolect_trace::{Abi, GapCause};
 
 use super::kernel::{Counters, Kernel, Lost};
 use super::{EbpfSource, comm, ring_bytes};
-use crate::{CaptureError, Event, LossScope, Losses, Source, State};
+use crate::{CaptureError, Event, LossScope, Losses, Options, Source, State, Target};
 
 #[derive(Debug, Default)]
 struct Script {
@@ -172,4 +174,34 @@ fn sizes_and_names() {
     assert_eq!(ring_bytes(1000), 64 << 20);
     assert_eq!(comm("sh"), *b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     assert_eq!(comm("a-name-that-is-too-long"), *b"a-name-that-is-\0");
+}
+
+/// Loads the real kernel side, both ways that it can read the kernel's memory.
+#[test]
+fn the_way_of_older_kernels_sees_the_same() {
+    let target = Target::Command(vec!["true".into()]);
+    let mut recorded = Vec::new();
+    for untyped in [false, true] {
+        let mut source = match EbpfSource::begin(&target, Options::default(), untyped) {
+            Err(error @ CaptureError::Unavailable { .. }) => {
+                return println!("skipped: {error}");
+            }
+            opened => opened.unwrap(),
+        };
+        let mut events = Vec::new();
+        while source.poll(&mut events, Duration::from_secs(1)).unwrap() == State::Running {}
+        assert_eq!(source.losses().total(), 0);
+        recorded.push(events);
+    }
+    let calls = |events: &[Event]| -> Vec<(Abi, u32)> {
+        events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Call { abi, number, .. } => Some((*abi, *number)),
+                _ => None,
+            })
+            .collect()
+    };
+    assert!(!calls(&recorded[0]).is_empty());
+    assert_eq!(calls(&recorded[0]), calls(&recorded[1]));
 }

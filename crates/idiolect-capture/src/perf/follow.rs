@@ -97,6 +97,10 @@ impl Follow {
             tid,
             what,
         } = seen;
+        // Processes that are not visible in our pid namespace have no number; they would all be one.
+        if tid == 0 && !matches!(what, What::Lost(_)) {
+            return;
+        }
         match what {
             What::Enter { abi, number } => {
                 let is_wanted = self.is_wanted(tgid);
@@ -143,7 +147,8 @@ impl Follow {
                 parent_tgid,
                 parent_tid,
             } => self.born((tgid, tid), (parent_tgid, parent_tid), time_ns, events),
-            What::Executed { old_tid, path } => {
+            What::Executed { by_other, path } => {
+                let old_tid = self.former(tgid, by_other);
                 self.executed((tgid, tid), old_tid, path, time_ns, events);
             }
             What::Named(name) => {
@@ -225,6 +230,18 @@ impl Follow {
                 is_thread,
             });
         }
+    }
+
+    /// What the thread that executed a program was called until then. By now it is the only one, and has the number
+    /// of its process; of the former we know only what it is in the first pid namespace.
+    fn former(&self, tgid: u32, by_other: Option<u32>) -> u32 {
+        let Some(tid) = by_other else { return tgid };
+        let is_one = |known: &Known| known.thread.tgid == tgid;
+        if self.threads.get(&tid).is_some_and(is_one) {
+            return tid;
+        }
+        let mut threads = self.threads.values().filter(|known| is_one(known));
+        threads.next().map_or(tgid, |known| known.thread.tid)
     }
 
     fn executed(

@@ -39,8 +39,9 @@ pub(super) enum What {
         parent_tgid: u32,
         parent_tid: u32,
     },
+    /// By a thread of this number in the first pid namespace, where it was not the leader.
     Executed {
-        old_tid: u32,
+        by_other: Option<u32>,
         path: String,
     },
     Named(String),
@@ -136,13 +137,12 @@ fn sample(mut from: Reader<'_>, points: &Points) -> Option<Seen> {
         }
         id if id == points.exec => {
             let place = fields.u32()?;
-            let _tid = fields.u32()?;
-            let old_tid = fields.u32()?;
+            let (tid, old_tid) = (fields.u32()?, fields.u32()?);
             let start = usize::try_from(place & 0xffff).ok()?;
             let length = usize::try_from(place >> 16).ok()?;
             let path = raw.get(start..start.checked_add(length)?)?;
             What::Executed {
-                old_tid,
+                by_other: (old_tid != tid).then_some(old_tid),
                 path: text(path),
             }
         }

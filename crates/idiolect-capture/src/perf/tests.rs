@@ -85,7 +85,8 @@ fn other_records() {
     ]);
     let seen = sample::read(9, &sample(365, &fields, &[]), &POINTS).unwrap();
     let path = "/bin/true".to_owned();
-    assert_eq!(seen.what, What::Executed { old_tid: 8, path });
+    let by_other = Some(8);
+    assert_eq!(seen.what, What::Executed { by_other, path });
 
     let identity = bytes(&[&[0; 8], &9u64.to_ne_bytes()]);
     let lost = bytes(&[&1u64.to_ne_bytes(), &5u64.to_ne_bytes(), &identity]);
@@ -192,6 +193,50 @@ fn after_a_loss_an_end_without_a_beginning_says_nothing() {
     assert_eq!(more, []);
     follow.lost_by_the_end(6, &mut more);
     assert!(matches!(more[..], [Event::Lost { count: Some(2), .. }]));
+}
+
+#[test]
+fn who_executed_may_have_another_number_in_the_first_namespace() {
+    let thread = |event: &Event| match event {
+        Event::Exec { before, after, .. } => (before.tid, after.tid),
+        other => panic!("{other:?}"),
+    };
+    let executed = |by_other| What::Executed {
+        by_other,
+        path: "/bin/true".to_owned(),
+    };
+    let mut follow = Follow::new(Wanted::Others, false);
+    // The leader, whatever it is called elsewhere.
+    let events = take(&mut follow, [ENTER, executed(None)]);
+    assert_eq!(thread(&events[1]), (NOBODY, NOBODY));
+    // A thread that is called 123 there; the leader ends before it goes on in its place.
+    let born = Seen {
+        time_ns: 1,
+        tgid: NOBODY,
+        tid: NOBODY + 1,
+        what: What::Born {
+            parent_tgid: NOBODY,
+            parent_tid: NOBODY,
+        },
+    };
+    let mut events = Vec::new();
+    follow.take(born, 0, &mut events);
+    let events = take(&mut follow, [What::Ended, executed(Some(123))]);
+    assert_eq!(thread(&events[1]), (NOBODY + 1, NOBODY));
+}
+
+#[test]
+fn who_is_not_visible_is_nobody() {
+    let mut follow = Follow::new(Wanted::Others, false);
+    let mut events = Vec::new();
+    let hidden = Seen {
+        time_ns: 1,
+        tgid: 0,
+        tid: 0,
+        what: ENTER,
+    };
+    follow.take(hidden, 0, &mut events);
+    assert_eq!(events, []);
 }
 
 #[test]

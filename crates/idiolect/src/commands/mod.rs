@@ -2,6 +2,8 @@
 
 pub(crate) mod convert;
 pub(crate) mod demo;
+#[cfg(target_os = "linux")]
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod export;
