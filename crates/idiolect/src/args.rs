@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Transitions(crate::commands::transitions::Transitions),
     Portability(crate::commands::portability::Portability),
     Convert(crate::commands::convert::Convert),
+    #[cfg(feature = "parquet")]
+    Repair(crate::commands::repair::Repair),
     Export(crate::commands::export::Export),
     Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
@@ -67,7 +69,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
-    /// What the traces are written in: adfa, strace, unm, plain or jsonl [default: found by
+    /// What the traces are written in: adfa, strace, unm, plain, jsonl or parquet [default: found by
     /// content]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,

@@ -1,18 +1,20 @@
 //! Where records go.
 
+#[cfg(feature = "parquet")]
+mod folder;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use idiolect_capture::{Event, Records, Thread};
-use idiolect_record::{Recording, RecordingInfo, RecordingOptions, Summary};
-use idiolect_trace::StreamId;
+use idiolect_capture::{Event, Records};
 use idiolect_trace::read::write_jsonl;
 
-use crate::live::{Ended, Lost, Session, while_writing};
+use crate::live::{Ended, Session, while_writing};
 use crate::output;
+#[cfg(feature = "parquet")]
+use folder::Folder;
 
 /// Where records go.
 pub(super) enum Output {
@@ -25,12 +27,8 @@ pub(super) enum Output {
         path: PathBuf,
     },
     /// A folder of segments.
-    Folder {
-        recording: Box<Recording>,
-        path: PathBuf,
-        /// Calls come in runs of one thread.
-        last: Option<(Thread, StreamId)>,
-    },
+    #[cfg(feature = "parquet")]
+    Folder(Box<Folder>),
 }
 
 /// What was written.
@@ -54,6 +52,9 @@ pub(super) fn check(path: &Path) -> Result<()> {
     let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     match is_file(path) {
         true if path.is_dir() => bail!("{shown}: it is a folder, and a file is wanted"),
+        false if cfg!(not(feature = "parquet")) => bail!(
+            "{shown}: this idiolect was built without Parquet and records into files of JSON lines only, whose names end with .jsonl"
+        ),
         false if path.exists() && !is_empty() => {
             bail!(
                 "{shown}: a recording needs a new folder, or an empty one; .jsonl at the end makes a file"
@@ -74,14 +75,9 @@ impl Output {
         if path.as_os_str() == "-" {
             return Ok(Output::Stdout(Counted::new(output::out())));
         }
+        #[cfg(feature = "parquet")]
         if !is_file(path) {
-            let info = info(session);
-            let recording = Recording::create(path, info, RecordingOptions::default())?;
-            return Ok(Output::Folder {
-                recording: Box::new(recording),
-                path: path.to_owned(),
-                last: None,
-            });
+            return Ok(Output::Folder(Box::new(Folder::create(path, session)?)));
         }
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
@@ -100,9 +96,8 @@ impl Output {
         let written = match self {
             Output::Stdout(out) => write_jsonl(&records.record(event), out),
             Output::File { lines, .. } => write_jsonl(&records.record(event), lines),
-            Output::Folder {
-                recording, last, ..
-            } => return push(recording, last, event, records),
+            #[cfg(feature = "parquet")]
+            Output::Folder(folder) => return folder.event(event, records),
         };
         written.map_err(|error| self.failure(error))
     }
@@ -112,7 +107,8 @@ impl Output {
         let flushed = match self {
             Output::Stdout(out) => out.flush(),
             Output::File { lines, .. } => lines.flush(),
-            Output::Folder { recording, .. } => return Ok(recording.tick()?),
+            #[cfg(feature = "parquet")]
+            Output::Folder(folder) => return folder.tick(),
         };
         flushed.map_err(|error| self.failure(error))
     }
@@ -139,86 +135,25 @@ impl Output {
                     bytes: lines.bytes,
                 })
             }
-            Output::Folder {
-                recording, path, ..
-            } => {
-                let mut lost = Lost::from(ended.losses).by_cause;
-                lost.retain(|_, count| *count > 0);
-                let finished = recording.finish(Summary {
-                    ended_ns: now_ns(),
-                    lost,
-                    ..Summary::default()
-                })?;
-                Ok(Written {
-                    shown: path.display().to_string(),
-                    bytes: finished.bytes,
-                })
-            }
+            #[cfg(feature = "parquet")]
+            Output::Folder(folder) => folder.finish(ended),
         }
     }
 
     fn failure(&self, error: io::Error) -> anyhow::Error {
         match self {
             Output::Stdout(_) => while_writing(error, "standard output"),
-            Output::File { partial: path, .. } | Output::Folder { path, .. } => {
-                let kept = format!("{} (what was recorded until then is in it)", path.display());
+            Output::File { partial, .. } => {
+                let kept = format!(
+                    "{} (what was recorded until then is in it)",
+                    partial.display()
+                );
                 while_writing(error, &kept)
             }
+            #[cfg(feature = "parquet")]
+            Output::Folder(_) => error.into(),
         }
     }
-}
-
-/// Adds an event to a recording; a call by its parts, which costs less.
-fn push(
-    recording: &mut Recording,
-    last: &mut Option<(Thread, StreamId)>,
-    event: Event,
-    records: &Records,
-) -> Result<()> {
-    let Event::Call {
-        time_ns,
-        thread,
-        abi,
-        number,
-        outcome,
-    } = event
-    else {
-        return Ok(recording.push(&records.record(event))?);
-    };
-    let stream = match last.take() {
-        Some((of, stream)) if of == thread => stream,
-        _ => records.stream(thread),
-    };
-    recording.push_call(records.time(time_ns), &stream, abi, number, outcome)?;
-    *last = Some((thread, stream));
-    Ok(())
-}
-
-/// What a recording says of itself.
-fn info(session: &Session) -> RecordingInfo {
-    let records = &session.records;
-    let command = session.command.iter();
-    let outcomes = session
-        .outcomes
-        .then(|| ("outcomes".to_owned(), "yes".to_owned()));
-    RecordingInfo {
-        origin: records.origin().to_owned(),
-        host: records.host().map(str::to_owned),
-        boot: records.boot().map(str::to_owned),
-        source: session.choice.backend.to_string(),
-        command: command
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
-        options: outcomes.into_iter().collect(),
-        started_ns: now_ns(),
-        ..RecordingInfo::default()
-    }
-}
-
-/// Nanoseconds since the epoch.
-fn now_ns() -> Option<u64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    since.as_nanos().try_into().ok()
 }
 
 /// Counts bytes.
