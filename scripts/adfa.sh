@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for seed in 1 2 3; do
     echo "== seed $seed"
-    ./target/release/idiolect train "$zip" -o "$work/adfa-$seed.idio" --seed "$seed" 2>/dev/null |
+    ./target/release/idiolect train "$zip" -o "$work/adfa-$seed.idio" --model lstm --signal mean --seed "$seed" 2>/dev/null |
         grep -E '^(learned|held|threshold)'
     began=$EPOCHREALTIME
     ./target/release/idiolect score "$work/adfa-$seed.idio" "$zip" 2>&1 >/dev/null |

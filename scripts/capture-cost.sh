@@ -90,10 +90,10 @@ sustain() {
     local seconds=$2
     if [ "$3" = record ]; then
         rm -rf "$work/recording"
-        on 1 "$IDIOLECT" record --backend ebpf --json -o "$work/recording.jsonl" -- \
+        on 1 "$IDIOLECT" record --backend ebpf --json -o "$work/recording" -- \
             taskset -c 0 "$work/load" rate "$1" "$seconds" "$work/ns" > "$work/said" 2> /dev/null
         lost=$(grep -o '"total": *[0-9]*' "$work/said" | grep -o '[0-9]*$')
-        rm -rf "$work"/recording*
+        rm -rf "$work/recording"
     else
         on 1 "$consume" ebpf taskset -c 0 "$work/load" rate "$1" "$seconds" "$work/ns" > "$work/said" 2> /dev/null
         lost=$(grep -o '"lost": *[0-9]*' "$work/said" | grep -o '[0-9]*$')

@@ -10,7 +10,7 @@ cargo build --release --quiet
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for seed in 1 2 3; do
-    ./target/release/idiolect train "$zip" -o "$work/a.idio" --seed "$seed" --json \
+    ./target/release/idiolect train "$zip" -o "$work/a.idio" --model lstm --signal mean --seed "$seed" --json \
         --export "$work/data-$seed" 2>/dev/null |
         "$python" -c 'import json,sys; d=json.load(sys.stdin); print("ours", d["provenance"]["seed"], d["provenance"]["tune_surprise"], d["seconds"])'
     vocab=$(wc -l < "$work/data-$seed/vocabulary.txt")

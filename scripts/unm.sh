@@ -18,7 +18,7 @@ pairing() {
     local name=$1 numbering=$2 normal=$3 intrusive=$4 split seed
     for split in content in-turn; do
         for seed in 1 2 3; do
-            if ! "$idiolect" train "$normal" -o "$work/p.idio" --numbering "$numbering" --split "$split" \
+            if ! "$idiolect" train "$normal" -o "$work/p.idio" --model lstm --signal mean --numbering "$numbering" --split "$split" \
                 --seed "$seed" --json >"$work/train.json" 2>"$work/said"; then
                 echo "$name | $split | $(sed -n 's/^idiolect: \(too little data\).*/\1/p' "$work/said")"
                 break

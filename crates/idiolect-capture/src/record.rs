@@ -31,6 +31,26 @@ impl Records {
         }
     }
 
+    /// The capture's name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The machine's name.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The boot's id.
+    pub fn boot(&self) -> Option<&str> {
+        self.boot.as_deref()
+    }
+
+    /// A time since boot as one since the epoch, both in nanoseconds. None beyond the year 2554.
+    pub fn time(&self, since_boot: u64) -> Option<u64> {
+        self.boot_ns.checked_add(since_boot)
+    }
+
     /// The identity of a thread's stream.
     pub fn stream(&self, thread: Thread) -> StreamId {
         StreamId {
@@ -130,10 +150,6 @@ impl Records {
             cgroup: None,
             status: None,
         }
-    }
-
-    fn time(&self, since_boot: u64) -> Option<u64> {
-        self.boot_ns.checked_add(since_boot)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use idiolect_trace::StartKind;
 
+use crate::distinct::DistinctGrams;
 use crate::novelty::{CallSet, KnownSets};
 use crate::score::{Counting, Heard};
 use crate::split::Piece;
@@ -23,21 +24,61 @@ pub(crate) struct UnitScore {
 pub(crate) struct SignalsOf<'a> {
     pub(crate) settings: &'a SignalSettings,
     pub(crate) sets: Option<&'a KnownSets>,
+    /// Whether distinct 3-grams are kept, which takes memory for each.
+    pub(crate) grams: bool,
 }
 
 impl SignalsOf<'_> {
-    /// Of a unit's surprises and the set of its calls; none where no call counts.
-    pub(crate) fn unit(&self, tracker: &Tracker, set: &CallSet) -> Option<Signals> {
-        let mut signals = tracker.signals(self.settings)?;
+    /// Of a unit; none where no call of it counts.
+    pub(crate) fn unit(&self, unit: &UnitTracker) -> Option<Signals> {
+        let mut signals = unit.tracker.signals(self.settings)?;
         if let Some(sets) = self.sets {
-            sets.complete(&mut signals, set, self.settings);
+            let found = sets.distances(&unit.set, 0);
+            let distinct = unit.grams.as_ref().map(|grams| grams.mean());
+            self.settings.complete(&mut signals, found, distinct);
         }
         Some(signals)
     }
 
-    /// The set of calls of a unit that begins; of no size where none is wanted.
-    pub(crate) fn empty_set(&self) -> CallSet {
-        CallSet::empty(self.sets.map_or(0, KnownSets::vocabulary))
+    /// What is kept of a unit that begins.
+    pub(crate) fn begin(&self) -> UnitTracker {
+        UnitTracker {
+            tracker: Tracker::default(),
+            set: CallSet::empty(self.sets.map_or(0, KnownSets::vocabulary)),
+            grams: self.grams.then(|| Box::new(DistinctGrams::new())),
+        }
+    }
+}
+
+/// What signals are made of, of a stream or a block of it.
+#[derive(Clone, Debug)]
+pub(crate) struct UnitTracker {
+    pub(crate) tracker: Tracker,
+    pub(crate) set: CallSet,
+    grams: Option<Box<DistinctGrams>>,
+}
+
+impl UnitTracker {
+    /// Takes the next call; its surprise only where it counts.
+    pub(crate) fn call(&mut self, token: Token, surprise: Option<f32>, settings: &SignalSettings) {
+        self.set.insert(token);
+        if let Some(surprise) = surprise {
+            self.tracker.observe(surprise, settings);
+        }
+        if let Some(grams) = &mut self.grams {
+            grams.call(token);
+            if let Some(surprise) = surprise {
+                grams.observe(surprise);
+            }
+        }
+    }
+
+    /// Calls are missing here.
+    pub(crate) fn gap(&mut self) {
+        self.tracker.gap();
+        if let Some(grams) = &mut self.grams {
+            grams.gap();
+        }
     }
 }
 
@@ -84,17 +125,17 @@ pub(crate) fn score_units(
         let len = unit_len(unit, symbols.len());
         for (place, calls) in symbols.chunks(len).enumerate() {
             let from = piece.range.start + place * len;
-            let (mut tracker, mut set) = (Tracker::default(), signals.empty_set());
+            let mut unit = signals.begin();
             for place in from..from + calls.len() {
                 let token = tokens[whole[place] as usize];
-                set.insert(token);
                 if token == Vocabulary::GAP {
-                    tracker.gap();
-                } else if counted[place] {
-                    tracker.observe(surprises[place], signals.settings);
+                    unit.gap();
+                } else {
+                    let surprise = counted[place].then_some(surprises[place]);
+                    unit.call(token, surprise, signals.settings);
                 }
             }
-            scores.extend(signals.unit(&tracker, &set).map(|signals| UnitScore {
+            scores.extend(signals.unit(&unit).map(|signals| UnitScore {
                 start,
                 hash: streams.content_hash(start, calls),
                 signals,

@@ -53,9 +53,9 @@ pub enum RateError {
     NotARate(f64),
     /// The profile has no such signal.
     #[error(
-        "the profile holds no sets of calls, which {0:?} is made of: train it again, or choose another signal"
+        "the profile was made before there was the signal {0:?}: train it again, or choose another signal"
     )]
-    NoSets(&'static str),
+    NoSuchSignal(&'static str),
     /// Too few units.
     #[error(
         "{distinct} calibration {units} cannot support a false alarm rate of {asked}; the lowest is {lowest}",

@@ -50,7 +50,7 @@ pub struct Mix {
 pub struct Explanation {
     /// Its score.
     pub score: StreamScore,
-    /// Whether the order of its calls is odd: its mean surprise, or the largest of a window, is above its own
+    /// Whether the order of its calls is odd: mean surprise, that of a window or of distinct 3-grams is above its own
     /// threshold at the rate that is judged by; none where the profile does not support that.
     pub odd_order: Option<bool>,
     /// Whether the mix of its calls is: its novelty is above its own threshold.
@@ -184,7 +184,7 @@ impl<'j, 'p> Explainer<'j, 'p> {
             let value = score.signals?.get(kind);
             self.judge.is_odd(track.start, kind, value)
         };
-        let in_order = [SignalKind::Mean, SignalKind::Window].map(is_odd);
+        let in_order = [SignalKind::Mean, SignalKind::Window, SignalKind::Distinct].map(is_odd);
         let odd_order = in_order.into_iter().flatten().reduce(|a, b| a || b);
         Explanation {
             odd_order,

@@ -295,6 +295,7 @@ impl Fitter<'_> {
         let signals = SignalsOf {
             settings: &fitted.signals,
             sets: fitted.sets.as_ref(),
+            grams: true,
         };
         calibrate::score_units(
             fitted.model.detector(),

@@ -15,6 +15,7 @@ mod calibration;
 mod checkpoint;
 mod corpus;
 mod detector;
+mod distinct;
 mod explain;
 mod fit;
 pub mod hmm;

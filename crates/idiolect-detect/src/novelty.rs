@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::{SignalSettings, Signals, Token, Vocabulary};
+use crate::{Token, Vocabulary};
 
 /// The set of calls of a stream, as far as it has come.
 ///
@@ -241,14 +241,6 @@ impl KnownSets {
             streams >= self.neighbours
         });
         kth.or(near.last()).map(|&(distance, _)| distance)
-    }
-
-    /// Adds to a unit's signals those that are made of its set of calls.
-    pub(crate) fn complete(&self, signals: &mut Signals, set: &CallSet, settings: &SignalSettings) {
-        let distances = self.distances(set, 0);
-        signals.novelty = Some(distances.kth);
-        signals.lacking = Some(distances.lacking as f32);
-        signals.sum = Some(settings.sum(signals.mean, distances.kth));
     }
 }
 

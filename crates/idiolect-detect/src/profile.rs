@@ -110,6 +110,7 @@ impl Profile {
         SignalsOf {
             settings: &self.signals,
             sets: self.sets.as_ref(),
+            grams: self.sets.is_some(),
         }
     }
 
@@ -164,8 +165,8 @@ impl Profile {
         if let Some(threshold) = of_kind {
             return Ok(threshold);
         }
-        if signal.needs_sets() && self.sets.is_none() {
-            return Err(RateError::NoSets(signal.as_str()));
+        if signal.is_of_format_4() && self.sets.is_none() {
+            return Err(RateError::NoSuchSignal(signal.as_str()));
         }
         let pooled = self.calibration(signal, None);
         // Loading and fitting both see to it that every signal has its pooled calibration.

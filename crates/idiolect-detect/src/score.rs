@@ -3,12 +3,12 @@
 use idiolect_trace::StartKind;
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::SignalsOf;
+use crate::calibrate::{SignalsOf, UnitTracker};
 use crate::novelty::CallSet;
 use crate::profile::Threshold;
 use crate::{
-    Detector, DetectorState, Measure, Profile, RateError, Run, SignalKind, Signals, Token, Tracker,
-    Unit, Vocabulary,
+    Detector, DetectorState, Measure, Profile, RateError, Run, SignalKind, Signals, Token, Unit,
+    Vocabulary,
 };
 
 /// What the score of a stream says.
@@ -72,8 +72,7 @@ pub struct Judge<'p> {
 pub struct StreamState {
     start: StartKind,
     detector: DetectorState,
-    tracker: Tracker,
-    set: CallSet,
+    unit: UnitTracker,
     calls: u64,
     unknown_calls: u64,
     gaps: u64,
@@ -173,12 +172,23 @@ impl<'p> Judge<'p> {
         let thresholds = [of(first)?, of(second)?, of(third)?];
         Ok(Judge {
             profile,
-            signals: profile.signals_of(),
+            signals: SignalsOf {
+                grams: signal == SignalKind::Distinct && profile.sets.is_some(),
+                ..profile.signals_of()
+            },
             signal,
             rate,
             unit: profile.unit(),
             thresholds,
         })
+    }
+
+    /// Keeps of each stream what every signal is made of. Without, [`SignalKind::Distinct`] is made only where it
+    /// is the score: it takes some 30 bytes for each distinct 3-gram of a stream.
+    #[must_use]
+    pub fn with_every_signal(mut self) -> Self {
+        self.signals = self.profile.signals_of();
+        self
     }
 
     /// The profile it judges by.
@@ -201,8 +211,7 @@ impl<'p> Judge<'p> {
         StreamState {
             start,
             detector: self.profile.detector().begin(start),
-            tracker: Tracker::default(),
-            set: self.signals.empty_set(),
+            unit: self.signals.begin(),
             calls: 0,
             unknown_calls: 0,
             gaps: 0,
@@ -278,22 +287,20 @@ impl<'p> Judge<'p> {
         if token == Vocabulary::GAP {
             state.gaps += 1;
             state.counting.gap();
-            state.tracker.gap();
+            state.unit.gap();
             return surprise;
         }
         state.calls += 1;
-        state.set.insert(token);
         state.unknown_calls += u64::from(token == Vocabulary::UNKNOWN);
-        match state.counting.call() {
+        let heard = state.counting.call();
+        let counts = (heard == Heard::Counts).then_some(surprise);
+        state.unit.call(token, counts, &self.profile.signals);
+        if self.unit == Unit::Block(state.unit.tracker.calls() as usize) && counts.is_some() {
+            self.end_block(state);
+        }
+        match heard {
             Heard::Silent => 0.0,
-            Heard::Withheld => surprise,
-            Heard::Counts => {
-                state.tracker.observe(surprise, &self.profile.signals);
-                if self.unit == Unit::Block(state.tracker.calls() as usize) {
-                    self.end_block(state);
-                }
-                surprise
-            }
+            Heard::Withheld | Heard::Counts => surprise,
         }
     }
 
@@ -346,14 +353,14 @@ impl<'p> Judge<'p> {
     pub(crate) fn judged(&self, state: &StreamState) -> (Option<(Signals, CallSet)>, Blocks) {
         match self.unit {
             Unit::Stream => {
-                let signals = self.signals.unit(&state.tracker, &state.set);
-                let judged = signals.map(|signals| (signals, state.set.clone()));
+                let signals = self.signals.unit(&state.unit);
+                let judged = signals.map(|signals| (signals, state.unit.set.clone()));
                 (judged, state.blocks)
             }
             Unit::Block(len) => {
                 let mut state = state.clone();
                 // A last part of under half a block is too short to be scored fairly, unless it is all.
-                if state.tracker.calls() as usize >= len / 2 || state.blocks.scored == 0 {
+                if state.unit.tracker.calls() as usize >= len / 2 || state.blocks.scored == 0 {
                     self.end_block(&mut state);
                 }
                 (state.worst, state.blocks)
@@ -362,18 +369,17 @@ impl<'p> Judge<'p> {
     }
 
     fn end_block(&self, state: &mut StreamState) {
-        let Some(signals) = self.signals.unit(&state.tracker, &state.set) else {
+        let Some(signals) = self.signals.unit(&state.unit) else {
             return;
         };
         let score = signals.get(self.signal);
         state.blocks.scored += 1;
         state.blocks.anomalous += u64::from(score > self.threshold(state.start));
-        let set = std::mem::replace(&mut state.set, self.signals.empty_set());
+        let ended = std::mem::replace(&mut state.unit, self.signals.begin());
         let is_worst = |worst: &(Signals, CallSet)| score > worst.0.get(self.signal);
         if state.worst.as_ref().is_none_or(is_worst) {
-            state.worst = Some((signals, set));
+            state.worst = Some((signals, ended.set));
         }
-        state.tracker = Tracker::default();
     }
 
     fn p_value(&self, start: StartKind, score: f32) -> f64 {

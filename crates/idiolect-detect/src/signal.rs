@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Measure;
+use crate::novelty::Distances;
 
 /// One named quantity of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,11 +30,14 @@ pub enum SignalKind {
     Lacking,
     /// Mean surprise and novelty together: the sum of ln(1 + value / usual value).
     Sum,
+    /// Mean, over the distinct 3-grams of the stream, of the mean surprise at their occurrences, in nats: what
+    /// is said often counts once.
+    Distinct,
 }
 
 impl SignalKind {
     /// All of them.
-    pub const ALL: [SignalKind; 8] = [
+    pub const ALL: [SignalKind; 9] = [
         SignalKind::Mean,
         SignalKind::Quantile,
         SignalKind::Window,
@@ -42,6 +46,7 @@ impl SignalKind {
         SignalKind::Novelty,
         SignalKind::Lacking,
         SignalKind::Sum,
+        SignalKind::Distinct,
     ];
 
     /// The signals that [`SignalKind::Combined`] is the largest of.
@@ -49,7 +54,7 @@ impl SignalKind {
         [SignalKind::Mean, SignalKind::Window, SignalKind::Cusum];
 
     /// The signals that [`SignalKind::Sum`] is made of.
-    pub const SUM_OF: [SignalKind; 2] = [SignalKind::Mean, SignalKind::Novelty];
+    const SUM_OF: [SignalKind; 2] = [SignalKind::Mean, SignalKind::Novelty];
 
     /// The name used in files and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -62,27 +67,27 @@ impl SignalKind {
             SignalKind::Novelty => "novelty",
             SignalKind::Lacking => "lacking",
             SignalKind::Sum => "sum",
+            SignalKind::Distinct => "distinct",
         }
     }
 
-    /// Whether it is made of the set of calls, so that a profile has it only with the sets of its training
-    /// streams.
-    pub fn needs_sets(self) -> bool {
+    /// Whether it is of the set of calls, or of distinct 3-grams: profiles from before format 4 have none such.
+    pub fn is_of_format_4(self) -> bool {
         matches!(
             self,
-            SignalKind::Novelty | SignalKind::Lacking | SignalKind::Sum
+            SignalKind::Novelty | SignalKind::Lacking | SignalKind::Sum | SignalKind::Distinct
         )
     }
 
     /// What it is measured in where a detector says this of each call.
     pub fn unit(self, of: Measure) -> &'static str {
         match self {
-            SignalKind::Mean | SignalKind::Window => of.unit_of_mean(),
+            SignalKind::Mean | SignalKind::Window | SignalKind::Distinct => of.unit_of_mean(),
             SignalKind::Quantile | SignalKind::Cusum => of.unit(),
             SignalKind::Combined => "spreads",
             SignalKind::Novelty => "of the mix is new",
             SignalKind::Lacking => "calls",
-            SignalKind::Sum => "logarithms of times the usual",
+            SignalKind::Sum => "times the usual, as a logarithm",
         }
     }
 }
@@ -100,7 +105,7 @@ pub struct Signals {
     pub cusum: f32,
     /// See [`SignalKind::Combined`].
     pub combined: f32,
-    /// See [`SignalKind::Novelty`]; none by a profile without sets, as of the next two.
+    /// See [`SignalKind::Novelty`]; none by a profile from before format 4, as of the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub novelty: Option<f32>,
     /// See [`SignalKind::Lacking`].
@@ -109,6 +114,9 @@ pub struct Signals {
     /// See [`SignalKind::Sum`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<f32>,
+    /// See [`SignalKind::Distinct`]; also none where 3-grams are not kept ([`Judge`](crate::Judge)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<f32>,
 }
 
 impl Signals {
@@ -123,6 +131,7 @@ impl Signals {
             SignalKind::Novelty => self.novelty.unwrap_or_default(),
             SignalKind::Lacking => self.lacking.unwrap_or_default(),
             SignalKind::Sum => self.sum.unwrap_or_default(),
+            SignalKind::Distinct => self.distinct.unwrap_or_default(),
         }
     }
 }
@@ -139,7 +148,7 @@ pub struct SignalSettings {
     /// For each of [`SignalKind::COMBINED_OF`]: its median over normal streams and its spread, the
     /// distance from the median to the 90th percentile.
     pub spread: [(f32, f32); 3],
-    /// Median mean surprise and median novelty of normal streams, copies counted once.
+    /// Medians over normal streams, copies counted once, of mean and novelty.
     #[serde(default)]
     pub usual: [f32; 2],
 }
@@ -152,9 +161,9 @@ impl SignalSettings {
     /// The narrowest spread that is believed, in nats: a signal that hardly varies over a handful of
     /// streams must not make every later stream a thousand spreads away.
     const MIN_SPREAD: f32 = 0.05;
-    /// What is added to the usual mean surprise, in nats, and to the usual novelty, before a value is divided by
-    /// it: far below what sets normal and odd apart, and enough that 0 is none to divide by.
-    const SUM_FLOORS: [f32; 2] = [0.001, 0.05];
+    /// What is added to the usual values, in their units, before a value is divided by one: far below what sets
+    /// normal and odd apart, and enough that 0 is none to divide by.
+    const FLOORS: [f32; 2] = [0.001, 0.05];
 
     /// The settings before anything is known of normal streams, with the given usual surprise of a call
     /// (mean and standard deviation, in nats). The cumulative sum grows above the mean plus half a
@@ -169,7 +178,7 @@ impl SignalSettings {
         }
     }
 
-    /// Learns what mean surprise and novelty usually are, from the signals of different normal streams.
+    /// Learns what is usual, from the signals of different normal streams.
     pub(crate) fn learn_usual(&mut self, normal: &[Signals]) {
         for (usual, kind) in self.usual.iter_mut().zip(SignalKind::SUM_OF) {
             let mut values: Vec<f32> = normal.iter().map(|signals| signals.get(kind)).collect();
@@ -178,13 +187,15 @@ impl SignalSettings {
         }
     }
 
-    /// [`SignalKind::Sum`] of a mean surprise and a novelty.
-    pub(crate) fn sum(&self, mean: f32, novelty: f32) -> f32 {
-        let parts = [mean, novelty].into_iter().zip(self.usual);
-        let parts = parts.zip(Self::SUM_FLOORS);
-        parts
-            .map(|((value, usual), floor)| (value / (usual + floor)).ln_1p())
-            .sum()
+    /// Adds the signals that a set of calls and distinct 3-grams, where they are kept, make.
+    pub(crate) fn complete(&self, signals: &mut Signals, found: Distances, distinct: Option<f32>) {
+        let times_usual =
+            |place: usize, value: f32| (value / (self.usual[place] + Self::FLOORS[place])).ln_1p();
+        let novelty = times_usual(1, found.kth);
+        signals.novelty = Some(found.kth);
+        signals.lacking = Some(found.lacking as f32);
+        signals.sum = Some(times_usual(0, signals.mean) + novelty);
+        signals.distinct = distinct;
     }
 
     /// Learns the spread of each signal over normal streams.
@@ -319,6 +330,7 @@ impl Tracker {
             novelty: None,
             lacking: None,
             sum: None,
+            distinct: None,
         })
     }
 

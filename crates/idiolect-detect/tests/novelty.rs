@@ -144,7 +144,7 @@ fn a_profile_without_sets_says_so() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden-3-ngram.idio");
     let older = Profile::from_bytes(&fs::read(&path).unwrap()).unwrap();
     let refused = Judge::new(&older, Some(SignalKind::Sum), None).unwrap_err();
-    assert_eq!(refused, RateError::NoSets("sum"));
+    assert_eq!(refused, RateError::NoSuchSignal("sum"));
     assert!(refused.to_string().contains("train it again"));
     let judge = Judge::new(&older, None, None).unwrap();
     let state = judge.begin(StartKind::Exec);

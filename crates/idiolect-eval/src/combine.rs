@@ -25,6 +25,8 @@ pub enum Rule {
     /// Sum of ln(1 + s / (median + floor)), the median over held-out streams, copies left out: each part
     /// counts by how many times its usual size it is.
     Sum,
+    /// The greatest of what [`Rule::Sum`] adds up: odd is what is odd in any respect.
+    Max,
     /// Sum of leakyReLU(s - b) / m with slope 0.001, b the median over the streams that were learned from
     /// (Kim et al. 2016).
     Relu,
@@ -33,6 +35,8 @@ pub enum Rule {
     /// Majority: what more than half of the detectors call anomalous at one false alarm rate each, as -ln of
     /// the smallest rate at which they do.
     Vote,
+    /// The greatest -ln p of calibrated ranks (Tippett 1931).
+    Tippett,
     /// Sum of -ln p over calibrated ranks (Fisher 1932): p is the share of held-out streams that score as
     /// high, the stream itself counted in.
     Ranks,
@@ -40,15 +44,25 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 5] = [Rule::Sum, Rule::Relu, Rule::Mean, Rule::Vote, Rule::Ranks];
+    pub const ALL: [Rule; 7] = [
+        Rule::Sum,
+        Rule::Max,
+        Rule::Relu,
+        Rule::Mean,
+        Rule::Vote,
+        Rule::Tippett,
+        Rule::Ranks,
+    ];
 
     /// What is typed.
     pub fn as_str(self) -> &'static str {
         match self {
             Rule::Sum => "sum",
+            Rule::Max => "max",
             Rule::Relu => "relu",
             Rule::Mean => "mean",
             Rule::Vote => "vote",
+            Rule::Tippett => "tippett",
             Rule::Ranks => "ranks",
         }
     }
@@ -139,7 +153,7 @@ impl Part {
         let mut sorted: Vec<f32> = held_out.iter().map(|&(_, score)| score).collect();
         sorted.sort_by(f32::total_cmp);
         let reference = match rule {
-            Rule::Sum => {
+            Rule::Sum | Rule::Max => {
                 let distinct = held_out.iter().filter(|&&(place, _)| !is_copy(place));
                 median(distinct.map(|&(_, score)| score)) + member.floor
             }
@@ -157,13 +171,13 @@ impl Part {
     fn apply(&self, score: f32, held_out: bool) -> f64 {
         let value = f64::from(score);
         match self.rule {
-            Rule::Sum => (value / self.reference).ln_1p(),
+            Rule::Sum | Rule::Max => (value / self.reference).ln_1p(),
             Rule::Relu => {
                 let over = value - self.reference;
                 if over > 0.0 { over } else { SLOPE * over }
             }
             Rule::Mean => value,
-            Rule::Vote | Rule::Ranks => {
+            Rule::Vote | Rule::Tippett | Rule::Ranks => {
                 let below = self.sorted.partition_point(|&normal| normal < score);
                 let others = usize::from(!held_out);
                 let as_high = self.sorted.len() - below + others;
@@ -179,6 +193,7 @@ fn merge(rule: Rule, parts: impl Iterator<Item = f64>) -> f32 {
     let m = parts.len().max(1);
     let merged = match rule {
         Rule::Sum | Rule::Ranks => parts.iter().sum(),
+        Rule::Max | Rule::Tippett => parts.into_iter().fold(0.0, f64::max),
         Rule::Relu | Rule::Mean => parts.iter().sum::<f64>() / m as f64,
         Rule::Vote => {
             parts.sort_by(|a, b| b.total_cmp(a));

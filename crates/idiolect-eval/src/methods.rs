@@ -80,6 +80,11 @@ impl Readout {
         name: "distinct3",
         floor: 0.001,
     };
+    /// Largest mean surprise over 20 consecutive calls, in nats a call; of a shorter stream its mean.
+    pub const WINDOW: Readout = Readout {
+        name: "window",
+        floor: 0.001,
+    };
     /// A distance from 0 to 1.
     pub const DISTANCE: Readout = Readout {
         name: "",

@@ -13,6 +13,7 @@ pub mod read;
 mod record;
 mod stream;
 pub mod table;
+pub mod write;
 
 pub use abi::Abi;
 pub use call_name::CallName;

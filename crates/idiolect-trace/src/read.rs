@@ -39,6 +39,8 @@ pub use jsonl::{check_record, write_jsonl};
 pub use numbering::{Numbering, UnknownNumbering};
 pub use open::{read_bytes, read_path, read_paths};
 pub use recordings::{Recordings, register_recordings};
+pub(crate) use strace::signal_name;
+
 pub use skips::{FileSkip, Skip, SkipKind, Skips, escape};
 
 use crate::{Abi, Record};

@@ -14,7 +14,7 @@ use idiolect_trace::read::{Format, Numbering, Part};
 use model::MODELS;
 
 pub(crate) use learning::{Learning, SplitName};
-pub(crate) use model::ModelName;
+pub(crate) use model::{DEFAULT_MODEL, ModelName};
 
 /// Learns a language model of each program's system calls from normal runs, and says when a process
 /// stops sounding like itself.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Transitions(crate::commands::transitions::Transitions),
     Portability(crate::commands::portability::Portability),
     Convert(crate::commands::convert::Convert),
+    #[cfg(feature = "parquet")]
+    Repair(crate::commands::repair::Repair),
     Export(crate::commands::export::Export),
     Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
@@ -67,7 +69,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
-    /// What the traces are written in: adfa, strace, unm, plain or jsonl [default: found by
+    /// What the traces are written in: adfa, strace, unm, plain, jsonl or parquet [default: found by
     /// content]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
@@ -96,8 +98,8 @@ pub(crate) struct Reading {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Judging")]
 pub(crate) struct Judging {
-    /// The signal that is the score: mean, quantile, window, cusum, combined, novelty, lacking or sum
-    /// [default: the profile's]
+    /// The signal that is the score: mean, quantile, window, cusum, combined, novelty, lacking, sum or
+    /// distinct [default: the profile's]
     #[arg(long, value_name = "SIGNAL", value_parser = signal)]
     pub(crate) signal: Option<SignalKind>,
 
@@ -130,6 +132,7 @@ impl Default for Reading {
 Examples:
   idiolect train ADFA-LD.zip -o adfa.idio
   idiolect train logs/ -o app.idio --model ngram:order=12
+  idiolect train logs/ -o app.idio --model lstm
   strace -f -o run1.strace nginx ...; idiolect train run*.strace -o nginx.idio
   idiolect train logs/ -o app.idio --false-alarm-rate 0.5% --cross-fit 5
   idiolect train ADFA-LD/ -o seed.idio --preset seed --limit-windows 20298 --epochs 10
@@ -156,9 +159,10 @@ pub(crate) struct Train {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) false_alarm_rate: Option<f64>,
 
-    /// The signal that is the score: mean, quantile, window, cusum, combined, novelty, lacking or sum
-    #[arg(long, value_name = "SIGNAL", default_value = "mean", value_parser = signal)]
-    pub(crate) signal: SignalKind,
+    /// The signal that is the score: mean, quantile, window, cusum, combined, novelty, lacking, sum or
+    /// distinct [default: distinct of language models, mean of others]
+    #[arg(long, value_name = "SIGNAL", value_parser = signal)]
+    pub(crate) signal: Option<SignalKind>,
 
     /// Calibrate on all streams by training this many more models, each without the streams it scores
     #[arg(long, value_name = "FOLDS", value_parser = clap::value_parser!(u8).range(2..=20))]

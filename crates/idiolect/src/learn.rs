@@ -8,14 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Result, bail};
 use idiolect_detect::profile::{Model, Profile, ProfileError};
 use idiolect_detect::{
-    Checkpoint, FitConfig, FitError, FitEvent, Interval, Streams, Unit, Vocabulary, Windows,
-    fit as fit_profile,
+    Checkpoint, FitConfig, FitError, FitEvent, Interval, SignalKind, Streams, Unit, Vocabulary,
+    Windows, fit as fit_profile,
 };
 use idiolect_nn::{EpochReport, Phase};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::args::{Learning, SplitName};
+use crate::args::{DEFAULT_MODEL, Learning, ModelName, SplitName};
 use crate::interrupt::Interrupt;
 use crate::preset::fit_config;
 use crate::ui;
@@ -43,7 +43,26 @@ pub(crate) fn config(
     streams: &Streams,
     split: Option<SplitName>,
 ) -> Result<FitConfig> {
-    if let Some(model) = learning.model.and_then(|name| name.config(learning.seed)) {
+    let config = config_of_model(learning, streams, split)?;
+    // What the evaluation supports for language models (RESULTS.md); what others count is their own measure.
+    let signal = match config.model.is_language_model() {
+        true => SignalKind::Distinct,
+        false => SignalKind::Mean,
+    };
+    Ok(FitConfig { signal, ..config })
+}
+
+fn config_of_model(
+    learning: &Learning,
+    streams: &Streams,
+    split: Option<SplitName>,
+) -> Result<FitConfig> {
+    let model = match learning.model {
+        None if learning.of_network().is_none() => DEFAULT_MODEL,
+        None => ModelName::Lstm,
+        Some(model) => model,
+    };
+    if let Some(model) = model.config(learning.seed) {
         if let Some(option) = learning.of_network() {
             bail!(
                 "{option} is of networks, and --model asks for another model: leave one of them out"

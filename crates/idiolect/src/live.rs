@@ -1,5 +1,6 @@
 //! Recording running programs: what is common to `record` and `watch`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ pub(crate) struct Capturing {
     /// With ptrace, stop programs at the entry of calls only, by a seccomp filter. This sets no_new_privs: setuid
     /// and setgid programs (sudo, ping) that the command starts gain no rights and may fail. It works for a
     /// command that is started only, and nothing of it outlives the recording
-    #[arg(long, requires = "command")]
+    #[arg(long)]
     fast: bool,
 
     /// By which means: ebpf, perf or ptrace [default: the first of these that this machine allows, with --fast
@@ -92,8 +93,11 @@ pub(crate) trait Consumer {
 pub(crate) struct Session {
     source: Box<dyn Source>,
     pub(crate) choice: Choice,
-    records: Records,
-    is_command: bool,
+    pub(crate) records: Records,
+    /// The command that was started; empty where none was.
+    pub(crate) command: Vec<OsString>,
+    /// Whether calls come with how they ended.
+    pub(crate) outcomes: bool,
     time: Option<Duration>,
     max_events: Option<u64>,
     interrupt: Interrupt,
@@ -186,7 +190,8 @@ impl Capturing {
             source,
             choice,
             records: Records::new(&self.targeted.name()),
-            is_command: matches!(target, Target::Command(_)),
+            command: self.targeted.command.clone(),
+            outcomes: self.outcomes,
             time: self.time,
             max_events: self.max_events,
             interrupt,
@@ -241,7 +246,7 @@ impl Session {
                 asked.get_or_insert_with(Instant::now);
             }
             let is_interrupted =
-                asked.is_some_and(|asked| !self.is_command || asked.elapsed() >= CTRL_C);
+                asked.is_some_and(|asked| self.command.is_empty() || asked.elapsed() >= CTRL_C);
             let is_full = self.max_events == Some(self.tally.events);
             let is_over = self.time.is_some_and(|time| self.began.elapsed() >= time);
             if (is_interrupted || is_full || is_over) && !is_stopped {
@@ -269,7 +274,7 @@ impl Tally {
 pub(crate) struct Lost {
     total: u64,
     #[serde(flatten)]
-    by_cause: std::collections::BTreeMap<String, u64>,
+    pub(crate) by_cause: BTreeMap<String, u64>,
 }
 
 impl From<Losses> for Lost {

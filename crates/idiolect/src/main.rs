@@ -23,6 +23,8 @@ use clap::Parser;
 use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
+    #[cfg(feature = "parquet")]
+    idiolect_record::register();
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Train(args) => commands::train::run(args),
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Command::Transitions(args) => commands::transitions::run(args),
         Command::Portability(args) => commands::portability::run(args),
         Command::Convert(args) => commands::convert::run(args),
+        #[cfg(feature = "parquet")]
+        Command::Repair(args) => commands::repair::run(args),
         Command::Optimize(args) => commands::optimize::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Eval(args) => commands::eval::run(args),

@@ -54,7 +54,9 @@ fn text_and_json_say_the_same() {
             "does not work"
         };
         let name = backend["backend"].as_str().unwrap();
-        let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{name} ")));
         assert!(line.unwrap().contains(verdict), "{text}");
     }
     let machine = json["row"]["machine"].as_str().unwrap();

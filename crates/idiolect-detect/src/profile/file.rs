@@ -152,7 +152,7 @@ fn assemble(
     }
     let there = SignalKind::ALL
         .into_iter()
-        .filter(|signal| sets.is_some() || !signal.needs_sets());
+        .filter(|signal| sets.is_some() || !signal.is_of_format_4());
     for signal in there {
         let pooled = |c: &&Calibration| c.model == 0 && c.signal == signal && c.start.is_none();
         if calibrations.iter().find(pooled).is_none() {
@@ -198,7 +198,7 @@ fn check_settings(header: &Header) -> Result<(), Problem> {
         .any(|usual| !(0.0..1e6).contains(usual))
     {
         "the usual value of a signal"
-    } else if header.decision.signal.needs_sets() && header.sets.is_none() {
+    } else if header.decision.signal.is_of_format_4() && header.sets.is_none() {
         "a signal of sets of calls without them"
     } else if !(header.decision.rate > 0.0 && header.decision.rate < 1.0) {
         "the false alarm rate"

@@ -22,8 +22,8 @@ pub struct Built {
 /// Makes a detector of normal streams.
 type Build = dyn Fn(&Job<'_>) -> Result<Built, String> + Send + Sync;
 
-/// A method of any [`Detector`]: scored by mean surprise, by the mean over distinct 3-grams, and while it
-/// goes on by the mean of the last 20 calls.
+/// A method of any [`Detector`]: scored by mean surprise, by the mean over distinct 3-grams, by the largest mean
+/// over a window, and while it goes on by the mean of the last 20 calls.
 #[derive(Clone)]
 pub struct PerCall {
     name: String,
@@ -55,7 +55,7 @@ impl fmt::Debug for PerCall {
 }
 
 /// What is read off the surprises of calls.
-pub(super) const READOUTS: [Readout; 2] = [Readout::MEAN, Readout::DISTINCT];
+pub(super) const READOUTS: [Readout; 3] = [Readout::MEAN, Readout::DISTINCT, Readout::WINDOW];
 
 impl Method for PerCall {
     fn name(&self) -> &str {
@@ -157,6 +157,7 @@ fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
     // No symbol is the largest number: it stands before a stream's first call.
     let mut gram = [u32::MAX; 3];
     let (mut after_each, mut in_window, mut window_from) = (Vec::new(), 0.0, silent);
+    let mut largest: Option<f64> = None;
     for (place, (&symbol, &surprise)) in symbols.iter().zip(surprises).enumerate() {
         gram = [gram[1], gram[2], symbol];
         if symbol == Streams::GAP {
@@ -171,6 +172,10 @@ fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
             if place - window_from >= WINDOW {
                 in_window -= f64::from(surprises[place - WINDOW]);
             }
+            if place - window_from + 1 >= WINDOW {
+                let mean = in_window.max(0.0) / WINDOW as f64;
+                largest = Some(largest.map_or(mean, |largest| largest.max(mean)));
+            }
         }
         // Always of a whole window, so that a stream's first calls are not judged by few numbers.
         after_each.push((in_window.max(0.0) / WINDOW as f64) as f32);
@@ -182,8 +187,10 @@ fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
     // The order of a map is random, and sums depend on it.
     means.sort_by(f64::total_cmp);
     let distinct = means.iter().sum::<f64>() / means.len().max(1) as f64;
+    let mean = sum / f64::from(calls.max(1));
+    let window = largest.unwrap_or(mean);
     Score {
-        whole: vec![(sum / f64::from(calls.max(1))) as f32, distinct as f32],
+        whole: vec![mean as f32, distinct as f32, window as f32],
         after_each: Some(after_each),
     }
 }
@@ -222,7 +229,7 @@ mod tests {
     fn a_gram_counts_once_however_often_it_comes() {
         // Symbols 1 2 1 2 1 2: the grams ..1, .12, 121, 212, and the last two come twice.
         let score = of_surprises(&[1, 2, 1, 2, 1, 2], &[6.0, 5.0, 1.0, 2.0, 3.0, 4.0], 0);
-        assert_eq!(score.whole, [3.5, (6.0 + 5.0 + 2.0 + 3.0) / 4.0]);
+        assert_eq!(score.whole, [3.5, (6.0 + 5.0 + 2.0 + 3.0) / 4.0, 3.5]);
     }
 
     #[test]
@@ -234,6 +241,10 @@ mod tests {
             (after[0], after[9], after[19], after[29]),
             (0.05, 0.5, 1.0, 1.0)
         );
+        // The window ends with the call before; the largest is of its 20.
+        let mut rising: Vec<f32> = (0..30).map(|i| i as f32).collect();
+        rising[29] = 0.0;
+        assert_eq!(of_surprises(&symbols, &rising, 0).whole[2], 18.5);
         symbols[25] = Streams::GAP;
         let score = of_surprises(&symbols, &surprises, 0);
         let after = score.after_each.unwrap();

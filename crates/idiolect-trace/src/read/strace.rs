@@ -25,6 +25,8 @@ mod prefix;
 mod text;
 mod threads;
 
+pub(crate) use self::event::signal_name;
+
 use self::clock::Clock;
 use self::ending::Ending;
 use self::event::{Event, Half, Tail};

@@ -12,11 +12,11 @@ use crate::preset::Preset;
 #[command(next_help_heading = "Learning")]
 pub(crate) struct Learning {
     /// What is learned: lstm, ngram, markov, ppm, hmm, stide, t-stide, frequency or lookahead, with settings
-    /// after a colon [default: lstm]
+    /// after a colon [default: ngram; lstm where an option of networks is given]
     #[arg(long, value_name = "NAME[:SETTING,...]", value_parser = super::model::model)]
     pub(crate) model: Option<ModelName>,
 
-    /// The network and how it is trained [default: small]
+    /// The network and how it is trained [default, of lstm: small]
     #[arg(long, value_enum)]
     pub(crate) preset: Option<Preset>,
 

@@ -18,6 +18,12 @@ pub(crate) enum ModelName {
     Hmm(HmmConfig),
 }
 
+/// What is learned where nothing is asked for: the language model that the evaluation supports (RESULTS.md).
+pub(crate) const DEFAULT_MODEL: ModelName = ModelName::Table(TableConfig::Ngram {
+    order: ORDER,
+    smoothing: Smoothing::WittenBell,
+});
+
 /// Calls of an n-gram, and of PPM: longer ones tell no more on the data that were tried.
 const ORDER: usize = 8;
 /// Calls of a window: Hofmeyr's.
@@ -36,8 +42,8 @@ const TOLERANCE: f64 = 1e-4;
 /// What the help says of the models.
 pub(crate) const MODELS: &str = "\
 Models (--model NAME[:SETTING,...], as in ngram:order=12 or stide:6; a bare number is the order, or the states):
-  lstm        LSTM language model, as --preset and the options of networks say (the default)
-  ngram       n-gram language model: order=8, smoothing=witten-bell or kneser-ney
+  ngram       n-gram language model: order=8, smoothing=witten-bell or kneser-ney (the default)
+  lstm        LSTM language model, as --preset and the options of networks say
   markov      first-order Markov chain: the n-gram model of order 2
   ppm         prediction by partial matching with exclusion: order=8, escape=d or c
   hmm         hidden Markov model: states=40, iterations=50, tolerance=0.0001

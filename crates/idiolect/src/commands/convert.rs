@@ -4,7 +4,7 @@ mod target;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
@@ -16,23 +16,28 @@ use crate::exit;
 use crate::input::{self, Begun, Handler, Input};
 use crate::interrupt::Interrupt;
 use crate::ui;
-use target::{Lines, Records, Target, Words};
+use target::{Lines, Records, Strace, Target, Words};
 
 /// Write traces in another format
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   idiolect convert run.strace -o run.jsonl
-  idiolect convert logs/ -o names/ --to plain
+  idiolect convert logs/ -o names/ --to names
+  idiolect convert web.rec -o web.parquet
+  idiolect convert web.rec -o web.strace
   idiolect convert sendmail/ --numbering sunos0 -o sendmail.jsonl
   idiolect convert run.strace -o run.int --to unm --to-numbering i386 --drop
   idiolect convert run.strace -o - | jq .name
 
 What each format keeps:
-  jsonl  all that is read, one record a line (docs/record-format.md)
-  plain  the names of calls; a folder with a file for each stream
-  adfa   the numbers of calls on i386; a folder with a file for each stream
-  unm    a process and a call a line, interleaved as they were: numbers by --to-numbering, else names
+  jsonl    all that is read, one record a line (docs/record-format.md)
+  parquet  all that is read, in a file for pandas and DuckDB (docs/recording-format.md)
+  strace   text like strace's: calls, outcomes, times, programs, exits; not arguments, users or gaps
+  names    the names of calls; a folder with a file for each stream
+  numbers  their numbers by --to-abi; a folder with a file for each stream
+  adfa     the numbers of calls on i386; a folder with a file for each stream
+  unm      a process and a call a line, interleaved as they were: numbers by --to-numbering, else names
 Calls go from one ABI's numbers to another's by their names. What is there already is replaced if it
 is a file; a folder has to be new or empty. Nothing is there until all of it is.")]
 pub(crate) struct Convert {
@@ -44,9 +49,14 @@ pub(crate) struct Convert {
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 
-    /// The format to write
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = To::Jsonl)]
-    to: To,
+    /// The format to write [default: parquet and strace by the name of the file, else jsonl]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    to: Option<To>,
+
+    /// Whose numbers --to numbers writes: x86_64, i386, x32, aarch64, arm, riscv64 or sunos [default: this
+    /// machine's]
+    #[arg(long, value_name = "ABI")]
+    to_abi: Option<Abi>,
 
     /// What numbers are to mean in UNM's format: sunos0, sunos1 or i386
     #[arg(long, value_name = "TABLE")]
@@ -63,29 +73,69 @@ pub(crate) struct Convert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum To {
     Jsonl,
-    Plain,
+    #[cfg(feature = "parquet")]
+    Parquet,
+    Strace,
+    #[value(alias = "plain")]
+    Names,
+    Numbers,
     Adfa,
     Unm,
 }
 
+impl To {
+    /// What the name of a file asks for.
+    fn of_name(path: &Path) -> To {
+        match path.extension().and_then(|end| end.to_str()) {
+            #[cfg(feature = "parquet")]
+            Some("parquet") => To::Parquet,
+            Some("strace") => To::Strace,
+            _ => To::Jsonl,
+        }
+    }
+
+    /// Whether the format can say that calls are missing.
+    fn keeps_gaps(self) -> bool {
+        match self {
+            To::Jsonl => true,
+            #[cfg(feature = "parquet")]
+            To::Parquet => true,
+            _ => false,
+        }
+    }
+}
+
 pub(crate) fn run(args: &Convert) -> Result<u8> {
-    if args.to_numbering.is_some() && args.to != To::Unm {
+    let to = args.to.unwrap_or_else(|| To::of_name(&args.output));
+    if args.to_numbering.is_some() && to != To::Unm {
         bail!("--to-numbering is the table of UNM's format: give --to unm with it");
     }
-    let target: Box<dyn Target> = match (args.to, args.to_numbering) {
-        (To::Jsonl, _) => Box::new(Records::create(&args.output)?),
-        (To::Unm, _) => Box::new(Lines::create(&args.output)?),
-        (To::Plain, _) => Box::new(Words::create(&args.output, "\n")?),
-        (To::Adfa, _) => Box::new(Words::create(&args.output, " ")?),
+    if args.to_abi.is_some() && to != To::Numbers {
+        bail!("--to-abi is the table of numbers: give --to numbers with it");
+    }
+    let spelling = match to {
+        To::Adfa => Spelling::Number(Numbering::I386),
+        To::Unm => args.to_numbering.map_or(Spelling::Name, Spelling::Number),
+        To::Numbers => match args.to_abi.or_else(Abi::native) {
+            Some(abi) => Spelling::Abi(abi),
+            None => bail!("there is no table for this machine's calls: name one (--to-abi)"),
+        },
+        _ => Spelling::Name,
+    };
+    let output = &args.output;
+    let target: Box<dyn Target> = match to {
+        To::Jsonl => Box::new(Records::create(output)?),
+        #[cfg(feature = "parquet")]
+        To::Parquet => Box::new(target::Parquet::create(output)?),
+        To::Strace => Box::new(Strace::create(output)?),
+        To::Unm => Box::new(Lines::create(output)?),
+        To::Names | To::Numbers => Box::new(Words::create(output, "\n")?),
+        To::Adfa => Box::new(Words::create(output, " ")?),
     };
     let mut converting = Converting {
-        spelling: match (args.to, args.to_numbering) {
-            (To::Adfa, _) => Spelling::Number(Numbering::I386),
-            (To::Unm, Some(numbering)) => Spelling::Number(numbering),
-            _ => Spelling::Name,
-        },
+        spelling,
         target,
-        keeps_gaps: args.to == To::Jsonl,
+        keeps_gaps: to.keeps_gaps(),
         spelled: HashMap::new(),
         streams: 0,
         calls: 0,
@@ -115,6 +165,7 @@ pub(crate) fn run(args: &Convert) -> Result<u8> {
 enum Spelling {
     Name,
     Number(Numbering),
+    Abi(Abi),
 }
 
 impl Spelling {
@@ -124,6 +175,9 @@ impl Spelling {
             Spelling::Number(numbering) => {
                 let number = table::number(numbering.abi(), &table::canonical(name)?)?;
                 numbering.from_abi(number).map(|number| number.to_string())
+            }
+            Spelling::Abi(abi) => {
+                table::number(abi, &table::canonical(name)?).map(|number| number.to_string())
             }
         }
     }
@@ -204,7 +258,7 @@ impl Converting {
         if dropped > 0 {
             let lost = self.unspelled_in_words(dropped);
             if !drop {
-                bail!("{lost}: leave them out with --drop, or write --to jsonl or plain");
+                bail!("{lost}: leave them out with --drop, or write --to jsonl or names");
             }
             if dropped == self.calls {
                 bail!("{lost}: nothing would be left");
@@ -232,6 +286,7 @@ impl Converting {
     fn unspelled_in_words(&self, dropped: u64) -> String {
         let abi = match self.spelling {
             Spelling::Number(numbering) => numbering.abi(),
+            Spelling::Abi(abi) => abi,
             Spelling::Name => Abi::I386,
         };
         let mut names: Vec<(&String, &u64)> = self.unspelled.iter().collect();

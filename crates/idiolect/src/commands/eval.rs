@@ -28,9 +28,10 @@ learn from, and what is tested on is scored once. Data sets: adfa-ld, unm (every
 unpacked archive), unm/xlock (one), lid-ds (a scenario), synthetic or synthetic=SEED (made up, with known
 truth); any other name is your own data. A set without a split is folded.
 
-Detectors: lstm (as train fits it), lstm-200, lstm-2x400, kim-200, kim-400, kim-2x400, seed; novelty,
-novelty/kth, bag-1, bag-3, k-means, isolation-forest; lstm/distinct3 is the mean over distinct 3-grams.
-Combined: RULE:ONE+ANOTHER, where the rule is sum, relu, mean, vote or ranks.
+Detectors: lstm (--model lstm of train), lstm-200, lstm-2x400, kim-200, kim-400, kim-2x400, seed; novelty,
+novelty/kth, bag-1, bag-3, k-means, isolation-forest; lstm/distinct3 is the mean over distinct 3-grams, and
+lstm/window the largest over 20 calls.
+Combined: RULE:ONE+ANOTHER, where the rule is sum, max, relu, mean, vote, tippett or ranks.
 
 With -o, results.json, results.csv and table.md are written into the folder, and fits and scores are kept in
 it: after Ctrl-C the same command goes on.")]

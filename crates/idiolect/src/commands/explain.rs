@@ -18,7 +18,8 @@ use crate::ui;
 
 pub(crate) fn run(args: &Explain) -> Result<u8> {
     let profile = Profile::load(&args.profile)?;
-    let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?;
+    let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?
+        .with_every_signal();
     let mut explaining = Explaining::new(
         &judge,
         usize::from(args.streams_shown),
@@ -366,5 +367,5 @@ pub(crate) fn explain<'a>(
 
 /// The profile's judge at its own rate, which a profile that was just fitted supports.
 pub(crate) fn own_judge(profile: &Profile) -> Result<Judge<'_>> {
-    Ok(Judge::new(profile, None, None)?)
+    Ok(Judge::new(profile, None, None)?.with_every_signal())
 }

@@ -13,6 +13,8 @@ pub(crate) mod plot;
 pub(crate) mod portability;
 #[cfg(target_os = "linux")]
 pub(crate) mod record;
+#[cfg(feature = "parquet")]
+pub(crate) mod repair;
 pub(crate) mod sample;
 pub(crate) mod score;
 pub(crate) mod scored;

@@ -82,8 +82,8 @@ pub(crate) fn run(args: &Optimize) -> Result<u8> {
     }
     reduced.hold_in(Form::Reduced);
     let judges = [
-        Judge::new(&full, None, None)?,
-        Judge::new(&reduced, None, None)?,
+        Judge::new(&full, None, None)?.with_every_signal(),
+        Judge::new(&reduced, None, None)?.with_every_signal(),
     ];
     let streams = scored::score(&judges, &args.paths, &args.reading)?;
     let threshold_of = |start| judges[0].threshold(start);

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use idiolect_capture::{Event, Records, Thread};
 use idiolect_trace::read::escape;
@@ -21,10 +21,10 @@ use output::Output;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  idiolect record -o normal.jsonl -- redis-server --port 7777
-  idiolect record -o normal.jsonl --pid $(pidof -s nginx) --for 10m
+  idiolect record -o normal -- redis-server --port 7777
+  idiolect record -o normal --pid $(pidof -s nginx) --for 10m
   idiolect record -o - --unit nginx | jq -r 'select(.record == \"call\").name' | sort | uniq -c
-  idiolect record -o build.jsonl --fast -- make
+  idiolect record -o build --fast -- make
 
 A recording ends when all that it follows has ended, at --for or --max-events, or with Ctrl-C. Processes that \
 ran before go on running then; a command that was started is asked to end (SIGTERM, after 5 seconds SIGKILL). \
@@ -34,8 +34,9 @@ where recording failed.
 ptrace needs no rights, slows programs down, and follows a process that is attached to and what that starts, \
 but not others that come by its control group or name later on.")]
 pub(crate) struct Record {
-    /// Where to: a new file of JSON lines (NAME.jsonl, written as NAME.jsonl.partial until it is whole), or - for
-    /// JSON lines on standard output. A command's own output goes to standard error then
+    /// Where to: a new folder, of Parquet segments and a journal; a file of JSON lines (NAME.jsonl, called
+    /// NAME.jsonl.partial until it is whole); or - for JSON lines on standard output, where a command's own
+    /// output goes to standard error
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 
@@ -50,25 +51,19 @@ pub(crate) struct Record {
 pub(crate) fn run(args: &Record) -> Result<u8> {
     let is_stdout = args.output.as_os_str() == "-";
     if is_stdout && args.json {
-        anyhow::bail!("--json and -o - would both print on standard output: give one of them");
+        bail!("--json and -o - would both print on standard output: give one of them");
     }
     // Before anything is started.
-    let output = Output::create(&args.output)?;
-    let session = match args.capturing.begin(is_stdout || args.json) {
-        Ok(session) => session,
-        Err(error) => {
-            output.discard();
-            return Err(error);
-        }
-    };
+    output::check(&args.output)?;
+    let session = args.capturing.begin(is_stdout || args.json)?;
     let choice = session.choice.clone();
     let mut recording = Recording {
-        output,
+        output: Output::create(&args.output, &session)?,
         streams: Streams::default(),
     };
     let ended = session.run(&mut recording)?;
     let Recording { output, streams } = recording;
-    let written = output.finish()?;
+    let written = output.finish(&ended)?;
     let (tally, seconds) = (ended.tally, ended.time.as_secs_f64());
     let bytes_an_event = written.bytes as f64 / tally.events.max(1) as f64;
     if args.json {
@@ -112,7 +107,7 @@ struct Recording {
 impl Consumer for Recording {
     fn event(&mut self, event: Event, records: &Records) -> Result<()> {
         self.streams.count(&event);
-        self.output.record(records.record(event))
+        self.output.event(event, records)
     }
 
     fn pause(&mut self) -> Result<()> {

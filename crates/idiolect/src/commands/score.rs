@@ -19,7 +19,8 @@ use crate::ui;
 
 pub(crate) fn run(args: &Score) -> Result<u8> {
     let profile = Profile::load(&args.profile)?;
-    let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?;
+    let judge = Judge::new(&profile, args.judging.signal, args.judging.false_alarm_rate)?
+        .with_every_signal();
     let judge = [judge];
     let mut scoring = Scoring {
         judge: &judge[0],

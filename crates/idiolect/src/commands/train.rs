@@ -35,11 +35,12 @@ pub(crate) fn run(args: &Train) -> Result<u8> {
     } else {
         None
     };
+    let usual = learn::config(&args.learning, &collected.streams, None)?;
     let config = FitConfig {
-        signal: args.signal,
+        signal: args.signal.unwrap_or(usual.signal),
         rate: args.false_alarm_rate,
         cross_fit: args.cross_fit.map(usize::from),
-        ..learn::config(&args.learning, &collected.streams, None)?
+        ..usual
     };
     if let Some(folder) = &args.export {
         export(&collected.streams, config.policy, folder)?;

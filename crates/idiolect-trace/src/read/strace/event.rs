@@ -224,15 +224,23 @@ fn is_whole(event: Event<'_>) -> bool {
     )
 }
 
-/// Number of a signal (kernel: `include/uapi/asm-generic/signal.h`, which x86 and ARM share).
+/// Names of the signals from 1 on (kernel: `include/uapi/asm-generic/signal.h`, which x86 and ARM share).
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+/// Name of a signal without its `SIG`; none of the real-time ones, from 32 on.
+pub(crate) fn signal_name(signal: u8) -> Option<&'static str> {
+    let index = usize::from(signal).checked_sub(1)?;
+    SIGNALS.get(index).copied()
+}
+
+/// Number of a signal.
 fn signal_number(name: &str) -> Option<u8> {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
     let name = name.strip_prefix("SIG")?;
-    if let Some(index) = NAMES.iter().position(|known| *known == name) {
+    if let Some(index) = SIGNALS.iter().position(|known| *known == name) {
         return u8::try_from(index + 1).ok();
     }
     // `SIGRTMIN`, and `SIGRT_5` for the fifth after it.

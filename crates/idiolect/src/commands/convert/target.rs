@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use idiolect_trace::Record;
 use idiolect_trace::read::write_jsonl;
+use idiolect_trace::write::StraceWriter;
 use tempfile::TempDir;
 
 use crate::input::Begun;
@@ -51,13 +52,14 @@ impl Output {
         Ok(Output::File(WholeFile::create(path)?, shown))
     }
 
-    /// Writes a piece, in which a failure names the file that was asked for.
-    fn put(&mut self, piece: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    /// What a failure names: the file that was asked for, not the one that is made aside.
+    fn named<T>(&self, result: io::Result<T>) -> io::Result<T> {
         match self {
-            Output::Stdout(out) => Ok(piece(out)?),
-            Output::File(file, shown) => {
-                piece(file).with_context(|| cannot_write(Path::new(shown)))
-            }
+            Output::Stdout(_) => result,
+            Output::File(_, shown) => result.map_err(|error| {
+                let kind = error.kind();
+                io::Error::new(kind, format!("{}: {error}", cannot_write(Path::new(shown))))
+            }),
         }
     }
 
@@ -75,6 +77,24 @@ impl Output {
     }
 }
 
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match self {
+            Output::Stdout(out) => out.write(bytes),
+            Output::File(file, _) => file.write(bytes),
+        };
+        self.named(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = match self {
+            Output::Stdout(out) => out.flush(),
+            Output::File(file, _) => file.flush(),
+        };
+        self.named(flushed)
+    }
+}
+
 /// Records as they are, one a line.
 pub(super) struct Records(Output);
 
@@ -86,11 +106,80 @@ impl Records {
 
 impl Target for Records {
     fn record(&mut self, record: &Record) -> Result<()> {
-        self.0.put(|mut out| write_jsonl(record, &mut out))
+        Ok(write_jsonl(record, &mut self.0)?)
     }
 
     fn finish(self: Box<Self>) -> Result<String> {
         self.0.finish()
+    }
+}
+
+/// A whole file of records, in columns.
+#[cfg(feature = "parquet")]
+pub(super) struct Parquet {
+    writer: idiolect_record::ParquetWriter<WholeFile>,
+    shown: String,
+}
+
+#[cfg(feature = "parquet")]
+impl Parquet {
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        if path.as_os_str() == "-" {
+            bail!("a Parquet file is gone to and fro in: name a file to write it to");
+        }
+        let shown = path.display().to_string();
+        let info = idiolect_record::RecordingInfo {
+            source: "convert".to_owned(),
+            ..idiolect_record::RecordingInfo::default()
+        };
+        let writer = idiolect_record::ParquetWriter::new(WholeFile::create(path)?, &shown, info)?;
+        Ok(Parquet { writer, shown })
+    }
+}
+
+#[cfg(feature = "parquet")]
+impl Target for Parquet {
+    fn record(&mut self, record: &Record) -> Result<()> {
+        Ok(self.writer.push(record)?)
+    }
+
+    fn finish(self: Box<Self>) -> Result<String> {
+        let (file, _) = self.writer.finish()?;
+        file.finish()?;
+        Ok(self.shown)
+    }
+}
+
+/// Text like that of strace.
+pub(super) struct Strace(StraceWriter<Output>);
+
+impl Strace {
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        Output::create(path).map(|out| Strace(StraceWriter::new(out)))
+    }
+}
+
+impl Target for Strace {
+    fn record(&mut self, record: &Record) -> Result<()> {
+        Ok(self.0.push(record)?)
+    }
+
+    fn finish(self: Box<Self>) -> Result<String> {
+        let (out, unsaid) = self.0.finish()?;
+        let written = out.finish()?;
+        for (count, what) in [
+            (unsaid.lifecycles, "fork, exec or exit"),
+            (unsaid.numbers, "number of a call"),
+            (unsaid.times, "time by a clock of days"),
+        ] {
+            if count > 0 {
+                ui::say(&format!(
+                    "left out, since text cannot say it: {} of {what}",
+                    ui::plural(count, "record")
+                ));
+            }
+        }
+        Ok(written)
     }
 }
 
@@ -132,7 +221,7 @@ impl Target for Lines {
 
     fn call(&mut self, key: u64, word: &str) -> Result<()> {
         if let Some(number) = self.open.get(&key) {
-            self.out.put(|out| writeln!(out, "{number} {word}"))?;
+            writeln!(self.out, "{number} {word}")?;
         }
         Ok(())
     }

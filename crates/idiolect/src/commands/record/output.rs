@@ -1,15 +1,20 @@
 //! Where records go.
 
+#[cfg(feature = "parquet")]
+mod folder;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use idiolect_trace::Record;
+use idiolect_capture::{Event, Records};
 use idiolect_trace::read::write_jsonl;
 
-use crate::live::while_writing;
+use crate::live::{Ended, Session, while_writing};
 use crate::output;
+#[cfg(feature = "parquet")]
+use folder::Folder;
 
 /// Where records go.
 pub(super) enum Output {
@@ -21,6 +26,9 @@ pub(super) enum Output {
         partial: PathBuf,
         path: PathBuf,
     },
+    /// A folder of segments.
+    #[cfg(feature = "parquet")]
+    Folder(Box<Folder>),
 }
 
 /// What was written.
@@ -31,20 +39,45 @@ pub(super) struct Written {
     pub(super) bytes: u64,
 }
 
+/// Refuses what cannot become an output, before anything is started.
+pub(super) fn check(path: &Path) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
+    let shown = path.display();
+    let folder = output::folder_of(path);
+    if !folder.is_dir() {
+        bail!("{shown}: there is no folder {}", folder.display());
+    }
+    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    match is_file(path) {
+        true if path.is_dir() => bail!("{shown}: it is a folder, and a file is wanted"),
+        false if cfg!(not(feature = "parquet")) => bail!(
+            "{shown}: this idiolect was built without Parquet and records into files of JSON lines only, whose names end with .jsonl"
+        ),
+        false if path.exists() && !is_empty() => {
+            bail!(
+                "{shown}: a recording needs a new folder, or an empty one; .jsonl at the end makes a file"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a name is that of a file of JSON lines.
+fn is_file(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "jsonl")
+}
+
 impl Output {
-    /// As the name says. A file's folder must be there.
-    pub(super) fn create(path: &Path) -> Result<Self> {
+    /// As the name says.
+    pub(super) fn create(path: &Path, session: &Session) -> Result<Self> {
         if path.as_os_str() == "-" {
             return Ok(Output::Stdout(Counted::new(output::out())));
         }
-        if path.extension().is_none_or(|ending| ending != "jsonl") {
-            bail!(
-                "{}: the name of a recording ends with .jsonl, or is - for standard output",
-                path.display()
-            );
-        }
-        if path.is_dir() {
-            bail!("{}: it is a folder, and a file is wanted", path.display());
+        #[cfg(feature = "parquet")]
+        if !is_file(path) {
+            return Ok(Output::Folder(Box::new(Folder::create(path, session)?)));
         }
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
@@ -58,10 +91,13 @@ impl Output {
         })
     }
 
-    pub(super) fn record(&mut self, record: Record) -> Result<()> {
+    /// Writes an event's record.
+    pub(super) fn event(&mut self, event: Event, records: &Records) -> Result<()> {
         let written = match self {
-            Output::Stdout(out) => write_jsonl(&record, out),
-            Output::File { lines, .. } => write_jsonl(&record, lines),
+            Output::Stdout(out) => write_jsonl(&records.record(event), out),
+            Output::File { lines, .. } => write_jsonl(&records.record(event), lines),
+            #[cfg(feature = "parquet")]
+            Output::Folder(folder) => return folder.event(event, records),
         };
         written.map_err(|error| self.failure(error))
     }
@@ -71,20 +107,14 @@ impl Output {
         let flushed = match self {
             Output::Stdout(out) => out.flush(),
             Output::File { lines, .. } => lines.flush(),
+            #[cfg(feature = "parquet")]
+            Output::Folder(folder) => return folder.tick(),
         };
         flushed.map_err(|error| self.failure(error))
     }
 
-    /// Nothing was written, and nothing will be.
-    pub(super) fn discard(self) {
-        if let Output::File { partial, .. } = self {
-            // Why there is nothing to record is the error to tell of.
-            let _ = fs::remove_file(partial);
-        }
-    }
-
     /// All was written.
-    pub(super) fn finish(mut self) -> Result<Written> {
+    pub(super) fn finish(mut self, ended: &Ended) -> Result<Written> {
         self.flush()?;
         match self {
             Output::Stdout(out) => Ok(Written {
@@ -105,6 +135,8 @@ impl Output {
                     bytes: lines.bytes,
                 })
             }
+            #[cfg(feature = "parquet")]
+            Output::Folder(folder) => folder.finish(ended),
         }
     }
 
@@ -118,6 +150,8 @@ impl Output {
                 );
                 while_writing(error, &kept)
             }
+            #[cfg(feature = "parquet")]
+            Output::Folder(_) => error.into(),
         }
     }
 }

@@ -1,0 +1,5 @@
+//! Writing records in the formats of other programs.
+
+mod strace;
+
+pub use strace::{StraceWriter, Unsaid};
