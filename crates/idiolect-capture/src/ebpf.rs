@@ -19,7 +19,6 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::cgroup::Cgroup;
 use crate::child::Child;
-use crate::launch::Launch;
 use crate::ptrace::process;
 use crate::record::now_ns;
 use crate::source::BATCH;
@@ -87,13 +86,13 @@ impl EbpfSource {
                 what: "stop at entries: that is ptrace's way".to_owned(),
             });
         }
-        let mut launch = None;
+        let mut child = None;
         let follow = match target {
             Target::Command(command) => {
-                let child = Launch::fork(command, options)?;
-                let pid = child.pid();
-                launch = Some(child);
-                Follow::Tree(pid.as_raw_pid().unsigned_abs())
+                let waiting = Child::fork(command, options)?;
+                let pid = waiting.pid();
+                child = Some(waiting);
+                Follow::Tree(pid.unsigned_abs())
             }
             Target::Pid(pid) => Follow::Tree(process(*pid)?),
             Target::Cgroup(path) => Follow::Cgroup(folder(path)?),
@@ -116,12 +115,11 @@ impl EbpfSource {
         {
             return Err(CaptureError::NoSuchProcess(*pid));
         }
-        if let Some(mut launch) = launch {
-            source.child = Some(Child::new(launch.pid()));
+        if let Some(child) = &mut child {
             source.is_launching = true;
-            launch.go()?;
-            launch.executed()?;
+            child.go()?;
         }
+        source.child = child;
         Ok(source)
     }
 

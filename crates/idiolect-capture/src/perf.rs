@@ -15,11 +15,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::cgroup::Cgroup;
 use crate::child::Child;
-use crate::launch::Launch;
 use crate::ptrace::process;
 use crate::record::{nanoseconds, now_ns};
 use crate::source::BATCH;
@@ -78,14 +78,14 @@ impl PerfSource {
             });
         }
         let points = Points::of_this_machine()?;
-        let mut launch = None;
+        let mut child = None;
         let mut folder = None;
         let mut wanted = Wanted::Others;
         let scopes = match target {
             Target::Command(command) => {
-                let child = Launch::fork(command, options)?;
-                let pid = child.pid().as_raw_pid();
-                launch = Some(child);
+                let waiting = Child::fork(command, options)?;
+                let pid = waiting.pid();
+                child = Some(waiting);
                 wanted = Wanted::Launched(pid.unsigned_abs());
                 vec![Scope::Thread(pid)]
             }
@@ -108,11 +108,10 @@ impl PerfSource {
         let mut source = PerfSource::new(&scopes, points, Follow::new(wanted, options.outcomes))?;
         drop(folder);
         source.enable(true)?;
-        if let Some(mut launch) = launch {
-            source.child = Some(Child::new(launch.pid()));
-            launch.go()?;
-            launch.executed()?;
+        if let Some(child) = &mut child {
+            child.go()?;
         }
+        source.child = child;
         Ok(source)
     }
 
@@ -120,6 +119,15 @@ impl PerfSource {
     /// or is none of those that we have opened, and nobody says which; then it is done again.
     fn attach(pid: u32, points: Points, options: Options) -> Result<Self, CaptureError> {
         const ATTEMPTS: usize = 100;
+        // Three files a thread and processor; what is not allowed is said by opening them.
+        let limit = getrlimit(Resource::Nofile);
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: limit.maximum,
+                ..limit
+            },
+        );
         for _ in 0..ATTEMPTS {
             let threads = proc::threads(pid).ok_or(CaptureError::NoSuchProcess(pid))?;
             let scopes: Vec<Scope> = threads
