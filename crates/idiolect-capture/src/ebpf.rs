@@ -7,6 +7,9 @@
 //! What finds no room in the ring buffer is counted by the kernel side, by cause. The next event that finds room is
 //! preceded by a mark with the count, so both place and size of a loss are known. All processors share one count as
 //! they share the ring buffer: a thread whose event was lost may go on elsewhere.
+//!
+//! What it does not see: of a thread that was there before us, the call that it is inside, and a denied call where that
+//! is its first; the call for which seccomp kills one thread of several at the spot; what a program gives to io_uring.
 
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
@@ -46,7 +49,8 @@ const RING_BYTES_A_PROCESSOR: usize = 4 << 20;
 /// the most.
 const RING_BYTES: RangeInclusive<usize> = 16 << 20..=64 << 20;
 
-/// Threads that can be followed at a time. Those beyond it are counted as lost, call by call.
+/// Threads that can be followed at a time. Of those beyond it every call is counted as lost; of a tree, where only a
+/// birth says that a thread belongs to it, the birth, and the thread is not seen.
 const THREADS: u32 = 1 << 16;
 
 /// Events by programs in the kernel.
@@ -75,11 +79,16 @@ impl EbpfSource {
     /// # Errors
     /// [`CaptureError`] where the target cannot be recorded so.
     pub(crate) fn open(target: &Target, options: Options) -> Result<Self, CaptureError> {
-        EbpfSource::begin(target, options, false)
+        EbpfSource::begin(target, options, THREADS, false)
     }
 
-    /// The same; `untyped` as in [`Settings`].
-    fn begin(target: &Target, options: Options, untyped: bool) -> Result<Self, CaptureError> {
+    /// The same; `threads` and `untyped` as in [`Settings`].
+    fn begin(
+        target: &Target,
+        options: Options,
+        threads: u32,
+        untyped: bool,
+    ) -> Result<Self, CaptureError> {
         if options.fast {
             return Err(CaptureError::Unsupported {
                 backend: Backend::Ebpf,
@@ -103,7 +112,7 @@ impl EbpfSource {
             follow,
             outcomes: options.outcomes,
             ring_bytes: ring_bytes(thread::available_parallelism().map_or(1, usize::from)),
-            threads: THREADS,
+            threads,
             untyped,
         };
         let kernel = Box::new(load::Loaded::load(&settings)?);

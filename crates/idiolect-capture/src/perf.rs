@@ -4,7 +4,8 @@
 //! of calls are both read: a call that ends without having begun was denied by seccomp. Births, names and ends of
 //! threads come by the side band of the same events; a program's path by a trace point.
 //!
-//! What it does not know: how threads end, who is outside of our pid namespace, and who a process that is gone at once was. Losses are counted in records
+//! A call by `int 0x80` is known by registers, which a program could set so as to hide it; eBPF knows it by the kernel's
+//! own mark. What it does not know: how threads end, who is outside of our pid namespace, and who a process that is gone at once was. Losses are counted in records
 //! of trace points, of which a call makes two; a loss at the very end is only known since Linux 6.0.
 
 use std::collections::VecDeque;
@@ -116,7 +117,8 @@ impl PerfSource {
     }
 
     /// All threads of a process. One that is made while we go through them either inherits the events of its maker
-    /// or is none of those that we have opened, and nobody says which; then it is done again.
+    /// or is none of those that we have opened, and nobody says which; then it is done again. A process that is made
+    /// meanwhile may be missed.
     fn attach(pid: u32, points: Points, options: Options) -> Result<Self, CaptureError> {
         const ATTEMPTS: usize = 100;
         // Three files a thread and processor; what is not allowed is said by opening them.
