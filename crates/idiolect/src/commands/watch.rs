@@ -49,7 +49,7 @@ pub(crate) struct Watch {
     capturing: Capturing,
 
     /// The signal that is the score: window or cusum, or one that is judged at the end of streams (mean, quantile,
-    /// combined, novelty, lacking, sum)
+    /// combined, novelty, lacking, sum, distinct)
     #[arg(long, value_name = "SIGNAL", default_value = "window", value_parser = signal, help_heading = "Judging")]
     signal: SignalKind,
 
