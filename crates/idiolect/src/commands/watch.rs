@@ -164,6 +164,7 @@ fn pass_on(
             if born.is_guarded {
                 let incident = desk.started(start, &born)?;
                 lineage.blame(key, incident);
+                lineage.blame_replaced(start, incident);
             }
         }
         StreamEvent::End { .. } => lineage.end(key),
