@@ -217,6 +217,10 @@ fn refusal(pid: u32, error: io::Error) -> CaptureError {
     if error.raw_os_error() != Some(libc::EPERM) {
         return CaptureError::system("cannot trace the process", error);
     }
+    if proc::status(pid, "State:").is_some_and(|state| state.starts_with('Z')) {
+        // A zombie: its parent has not waited for it yet.
+        return CaptureError::NoSuchProcess(pid);
+    }
     let tracer = proc::status(pid, "TracerPid:").filter(|tracer| tracer != "0");
     let scope = proc::line("/proc/sys/kernel/yama/ptrace_scope");
     let how = if let Some(tracer) = tracer {

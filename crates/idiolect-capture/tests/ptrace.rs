@@ -330,6 +330,15 @@ fn what_cannot_be_recorded_is_said() {
             "{error}"
         );
     }
+    // It has ended, and nobody has waited for it.
+    let mut zombie = Command::new("true").spawn().unwrap();
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", zombie.id())).unwrap();
+    while !state().contains(") Z ") {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let error = refused(&Target::Pid(zombie.id()), PLAIN);
+    assert!(matches!(error, CaptureError::NoSuchProcess(_)), "{error}");
+    zombie.wait().unwrap();
     // One that is traced already says by whom.
     let idle = Idle::start(1);
     let _first = open(&Target::Pid(idle.0.id()), Some(Backend::Ptrace), PLAIN).unwrap();

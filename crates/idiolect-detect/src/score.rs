@@ -314,14 +314,13 @@ impl<'p> Judge<'p> {
     pub(crate) fn running(&self, state: &StreamState) -> Option<f32> {
         let ended = state.worst.as_ref();
         let ended = ended.map(|(signals, _)| signals.get(self.signal));
-        let going_on = state.tracker.running(self.signal);
+        let going_on = state.unit.tracker.running(self.signal);
         ended.into_iter().chain(going_on).reduce(f32::max)
     }
 
     /// Begins to judge a stream anew, without forgetting what came before it: what was told is not told again.
     pub(crate) fn restart(&self, state: &mut StreamState) {
-        state.tracker = Tracker::default();
-        state.set = self.signals.empty_set();
+        state.unit = self.signals.begin();
         state.worst = None;
         state.blocks = Blocks::default();
     }

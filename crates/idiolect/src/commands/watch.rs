@@ -49,7 +49,7 @@ pub(crate) struct Watch {
     capturing: Capturing,
 
     /// The signal that is the score: window or cusum, or one that is judged at the end of streams (mean, quantile,
-    /// combined, novelty, lacking, sum)
+    /// combined, novelty, lacking, sum, distinct)
     #[arg(long, value_name = "SIGNAL", default_value = "window", value_parser = signal, help_heading = "Judging")]
     signal: SignalKind,
 
@@ -164,6 +164,7 @@ fn pass_on(
             if born.is_guarded {
                 let incident = desk.started(start, &born)?;
                 lineage.blame(key, incident);
+                lineage.blame_replaced(start, incident);
             }
         }
         StreamEvent::End { .. } => lineage.end(key),

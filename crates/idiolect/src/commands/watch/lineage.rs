@@ -3,7 +3,7 @@
 //! A profile guards process trees. A program below them that training never executed does not leave them: it is
 //! scored by the same profile, and so is all that it starts.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 
 use idiolect_trace::assemble::StreamStart;
@@ -14,8 +14,8 @@ use idiolect_trace::{StartKind, StreamId};
 pub(super) struct Lineage<'p> {
     /// The programs that training executed.
     programs: &'p BTreeSet<String>,
-    /// The files that they are, where they are on this machine.
-    files: HashSet<PathBuf>,
+    /// The files that they are, where they are on this machine, with the paths that training knows.
+    files: HashMap<PathBuf, &'p str>,
     /// Only trees that begin with one of these programs are guarded.
     is_choosy: bool,
     keys: HashMap<StreamId, u64>,
@@ -58,7 +58,9 @@ impl<'p> Lineage<'p> {
             programs,
             files: programs
                 .iter()
-                .filter_map(|program| std::fs::canonicalize(program).ok())
+                .filter_map(|program| {
+                    Some((std::fs::canonicalize(program).ok()?, program.as_str()))
+                })
                 .collect(),
             is_choosy,
             keys: HashMap::new(),
@@ -73,7 +75,7 @@ impl<'p> Lineage<'p> {
         let parent = parent.map(|(line, _)| line.clone());
         let program = match (&start.executable, start.kind) {
             (Some(program), _) => Some(program.clone()),
-            (None, StartKind::Attach) => start.id.tgid.and_then(running),
+            (None, StartKind::Attach) => start.id.tgid.and_then(|tgid| self.running(tgid)),
             (None, _) => parent.as_ref().and_then(|parent| parent.program.clone()),
         };
         let is_known = program.as_ref().is_some_and(|program| self.knows(program));
@@ -103,7 +105,24 @@ impl<'p> Lineage<'p> {
     /// Whether training executed a program, by its path or as the same file.
     fn knows(&self, program: &str) -> bool {
         self.programs.contains(program)
-            || std::fs::canonicalize(program).is_ok_and(|file| self.files.contains(&file))
+            || std::fs::canonicalize(program).is_ok_and(|file| self.files.contains_key(&file))
+    }
+
+    /// The program that a process runs which was there before us, by the path that training knows if it does.
+    fn running(&self, pid: u32) -> Option<String> {
+        let file = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        Some(match self.files.get(&file) {
+            Some(known) => (*known).to_owned(),
+            None => file.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// What a stream replaced by its exec belongs to the same incident: it is often told of later.
+    pub(super) fn blame_replaced(&mut self, start: &StreamStart, incident: Option<u64>) {
+        let replaced = start.parent.as_ref().and_then(|id| self.keys.get(id));
+        if let (StartKind::Exec, Some(&key)) = (start.kind, replaced) {
+            self.blame(key, incident);
+        }
     }
 
     /// A stream belongs to an incident, with all that descends from it.
@@ -148,12 +167,6 @@ impl Line {
             },
         }
     }
-}
-
-/// The program that a process runs which was there before us.
-fn running(pid: u32) -> Option<String> {
-    let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    Some(path.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -224,6 +237,16 @@ mod tests {
                 Some("/no/such/server")
             );
             lineage.blame(3, Some(7));
+            assert_eq!(lineage.get(2).unwrap().incident, None);
+            let again = start(
+                3,
+                shell.clone(),
+                StartKind::Exec,
+                Some("/bin/sh"),
+                Some(id(2, 2, 0)),
+            );
+            lineage.blame_replaced(&again, Some(7));
+            assert_eq!(lineage.get(2).unwrap().incident, Some(7));
             lineage.begin(&start(4, id(2, 5, 1), StartKind::Thread, None, Some(shell)));
             let line = lineage.get(4).unwrap();
             assert_eq!(line.incident, Some(7));
@@ -243,6 +266,20 @@ mod tests {
         let none = BTreeSet::new();
         let born = Lineage::new(&none, false).begin(&other);
         assert!(born.is_guarded && !born.is_new_program);
+    }
+
+    #[test]
+    fn a_running_program_has_the_name_that_training_gave_it() {
+        let own = std::env::current_exe().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("server");
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        let programs = BTreeSet::from([link.to_str().unwrap().to_owned()]);
+        let mut lineage = Lineage::new(&programs, true);
+        let pid = std::process::id();
+        let born = lineage.begin(&start(1, id(pid, pid, 0), StartKind::Attach, None, None));
+        assert!(born.is_guarded && !born.is_new_program);
+        assert_eq!(lineage.get(1).unwrap().name(), format!("server[{pid}]"));
     }
 
     #[test]
