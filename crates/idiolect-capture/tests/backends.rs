@@ -366,7 +366,12 @@ fn a_program_that_was_started_ends_with_its_recording() {
             .unwrap()
             .source;
         let mut events = Vec::new();
-        while events.len() < 100 {
+        // Until it has made its threads.
+        let forks = |events: &[Event]| {
+            let is_fork = |event: &&Event| matches!(event, Event::Fork { .. });
+            events.iter().filter(is_fork).count()
+        };
+        while forks(&events) < 2 {
             source.poll(&mut events, Duration::from_secs(1)).unwrap();
         }
         let Some(Event::Exec { after, .. }) = events.first() else {
