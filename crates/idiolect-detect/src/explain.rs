@@ -71,6 +71,10 @@ pub struct Explainer<'j, 'p> {
     judge: &'j Judge<'p>,
     /// Surprising calls kept a stream.
     keep: usize,
+    /// A call that is not above this is not surprising, in what the judge's measure is.
+    least: f32,
+    /// Surprising calls are forgotten after so many others.
+    recent: Option<u64>,
 }
 
 /// What is remembered of a stream that is being explained: bounded, however long it is.
@@ -95,7 +99,24 @@ const STRETCHES: usize = 120;
 impl<'j, 'p> Explainer<'j, 'p> {
     /// Keeps so many surprising calls of each stream.
     pub fn new(judge: &'j Judge<'p>, keep: usize) -> Self {
-        Explainer { judge, keep }
+        Explainer {
+            judge,
+            keep,
+            least: 0.0,
+            recent: None,
+        }
+    }
+
+    /// The same of streams that go on: of each it keeps the surprising calls of the last window, and only those
+    /// that are above what is usual, since saying what was expected costs as much as hearing a call.
+    pub(crate) fn of_last_window(judge: &'j Judge<'p>, keep: usize) -> Self {
+        let settings = &judge.profile().signals;
+        Explainer {
+            judge,
+            keep,
+            least: settings.cusum_reference,
+            recent: Some(settings.window as u64),
+        }
     }
 
     /// The judge it explains.
@@ -124,8 +145,12 @@ impl<'j, 'p> Explainer<'j, 'p> {
         let expecting = self.judge.detector_state(&track.state).clone();
         let surprise = self.judge.call(&mut track.state, token);
         track.draw(surprise);
+        if let Some(recent) = self.recent {
+            let now = track.state.calls();
+            track.surprising.retain(|kept| kept.position + recent > now);
+        }
         let least = track.surprising.last().map_or(0.0, |least| least.surprise);
-        let is_odd = surprise > 0.0;
+        let is_odd = surprise > self.least;
         if is_odd && (track.surprising.len() < self.keep || surprise > least) {
             let found = Surprising {
                 position: track.state.calls(),
@@ -211,6 +236,16 @@ impl<'j, 'p> Explainer<'j, 'p> {
 }
 
 impl Track {
+    /// What is remembered of the stream to judge it.
+    pub(crate) fn state(&self) -> &StreamState {
+        &self.state
+    }
+
+    /// The same, and what is surprising in it, to forget what was told already.
+    pub(crate) fn told(&mut self) -> (&mut StreamState, Vec<Surprising>) {
+        (&mut self.state, std::mem::take(&mut self.surprising))
+    }
+
     fn remember(&mut self, name: &str) {
         if self.before.len() == CONTEXT {
             self.before.pop_front();

@@ -34,6 +34,7 @@ mod streams;
 pub mod tables;
 pub mod transitions;
 mod vocabulary;
+mod watch;
 mod window;
 mod window_model;
 
@@ -55,5 +56,6 @@ pub use score::{Blocks, Judge, StreamScore, StreamState, Verdict};
 pub use signal::{SignalKind, SignalSettings, Signals, Tracker};
 pub use streams::{Stream, Streams, Symbol};
 pub use vocabulary::{Token, Vocabulary};
+pub use watch::{Crossing, Watched, Watcher};
 pub use window::{WindowCorpus, Windows};
 pub use window_model::WindowModel;

@@ -137,6 +137,21 @@ impl Counting {
 }
 
 impl StreamState {
+    /// How it began.
+    pub(crate) fn start(&self) -> StartKind {
+        self.start
+    }
+
+    /// Calls taken that training never saw.
+    pub fn unknown_calls(&self) -> u64 {
+        self.unknown_calls
+    }
+
+    /// Places where calls are missing.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
     /// Calls taken.
     pub fn calls(&self) -> u64 {
         self.calls
@@ -293,6 +308,22 @@ impl<'p> Judge<'p> {
     /// The detector's state of a stream, to ask what it expects next.
     pub fn detector_state<'s>(&self, state: &'s StreamState) -> &'s DetectorState {
         &state.detector
+    }
+
+    /// The score of a stream that goes on, where it is already known to be at least that: of signals that never
+    /// fall ([`SignalKind::Window`], [`SignalKind::Cusum`]), and of blocks that have ended.
+    pub(crate) fn running(&self, state: &StreamState) -> Option<f32> {
+        let ended = state.worst.as_ref();
+        let ended = ended.map(|(signals, _)| signals.get(self.signal));
+        let going_on = state.unit.tracker.running(self.signal);
+        ended.into_iter().chain(going_on).reduce(f32::max)
+    }
+
+    /// Begins to judge a stream anew, without forgetting what came before it: what was told is not told again.
+    pub(crate) fn restart(&self, state: &mut StreamState) {
+        state.unit = self.signals.begin();
+        state.worst = None;
+        state.blocks = Blocks::default();
     }
 
     /// The score of a stream as far as it has come.

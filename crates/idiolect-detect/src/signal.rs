@@ -299,6 +299,16 @@ impl Tracker {
         self.cusum *= CUSUM_KEPT_BY_GAP;
     }
 
+    /// A signal that never falls while a stream goes on, as far as it has come: the largest of a whole window, or
+    /// the largest cumulative sum. None of the others, and none before there was a whole window.
+    pub(crate) fn running(&self, kind: SignalKind) -> Option<f32> {
+        match kind {
+            SignalKind::Window => self.window_max,
+            SignalKind::Cusum => Some(self.cusum_max),
+            _ => None,
+        }
+    }
+
     /// Calls observed.
     pub fn calls(&self) -> u64 {
         self.calls

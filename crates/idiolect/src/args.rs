@@ -59,6 +59,12 @@ pub(crate) enum Command {
     Export(crate::commands::export::Export),
     Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
+    #[cfg(target_os = "linux")]
+    Doctor(crate::commands::doctor::Doctor),
+    #[cfg(target_os = "linux")]
+    Record(crate::commands::record::Record),
+    #[cfg(target_os = "linux")]
+    Watch(crate::commands::watch::Watch),
 }
 
 /// How to read traces.

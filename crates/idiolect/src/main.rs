@@ -10,6 +10,8 @@ mod exit;
 mod input;
 mod interrupt;
 mod learn;
+#[cfg(target_os = "linux")]
+mod live;
 mod output;
 mod preset;
 mod ui;
@@ -42,6 +44,12 @@ fn main() -> ExitCode {
         Command::Optimize(args) => commands::optimize::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Eval(args) => commands::eval::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(args) => commands::doctor::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Record(args) => commands::record::run(args),
+        #[cfg(target_os = "linux")]
+        Command::Watch(args) => commands::watch::run(args),
     };
     match result {
         Ok(code) => code.into(),

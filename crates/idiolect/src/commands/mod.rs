@@ -2,6 +2,8 @@
 
 pub(crate) mod convert;
 pub(crate) mod demo;
+#[cfg(target_os = "linux")]
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod export;
@@ -10,6 +12,8 @@ pub(crate) mod inspect;
 pub(crate) mod optimize;
 pub(crate) mod plot;
 pub(crate) mod portability;
+#[cfg(target_os = "linux")]
+pub(crate) mod record;
 #[cfg(feature = "parquet")]
 pub(crate) mod repair;
 pub(crate) mod sample;
@@ -18,6 +22,8 @@ pub(crate) mod scored;
 pub(crate) mod train;
 pub(crate) mod transitions;
 pub(crate) mod try_it;
+#[cfg(target_os = "linux")]
+pub(crate) mod watch;
 
 use std::path::Path;
 
