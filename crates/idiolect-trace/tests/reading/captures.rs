@@ -3,36 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use idiolect_trace::read::{Format, ReadError, ReadOptions, read_bytes};
+use idiolect_trace::read::{Format, ReadOptions, read_bytes};
 
 use crate::collect::{Collect, data};
-
-/// What the formats of the captures' folders are told to be that are not read.
-const LOOKS: &[(&str, &str)] = &[];
-
-#[test]
-fn foreign_formats_are_named() {
-    let Some(data) = data() else { return };
-    for (folder, look) in LOOKS {
-        for file in files(&data.join("captures").join(folder)) {
-            let content = fs::read(&file).unwrap();
-            let error = read_bytes(
-                "t",
-                &content,
-                &ReadOptions::default(),
-                &mut Collect::default(),
-            )
-            .expect_err(&file.display().to_string());
-            let message = error.to_string();
-            assert!(
-                matches!(error, ReadError::Foreign { .. }),
-                "{}: {message}",
-                file.display()
-            );
-            assert!(message.contains(look), "{}: {message}", file.display());
-        }
-    }
-}
 
 #[test]
 fn strace_files_are_found_by_content() {
