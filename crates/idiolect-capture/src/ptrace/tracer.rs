@@ -42,6 +42,8 @@ struct Tracee {
     went: Until,
     /// It has not executed the program to record yet, and its calls are ours.
     is_launching: bool,
+    /// It was running when we came, and has made no call since.
+    is_interrupted: bool,
     /// It was said to have ended.
     has_ended: bool,
 }
@@ -135,8 +137,11 @@ impl Tracer {
                     start_ns,
                     exec_generation: 0,
                 };
-                self.tracees
-                    .insert(tid, Tracee::new(thread, Until::Syscall));
+                let tracee = Tracee {
+                    is_interrupted: true,
+                    ..Tracee::new(thread, Until::Syscall)
+                };
+                self.tracees.insert(tid, tracee);
             }
             if !is_new {
                 break;
@@ -247,6 +252,10 @@ impl Tracer {
                 number,
                 arguments,
             } => {
+                let was_interrupted = std::mem::take(&mut tracee.is_interrupted);
+                if was_interrupted && is_restart(abi, number) {
+                    return Ok(());
+                }
                 let pending = Pending {
                     time_ns: now_ns(),
                     abi,
@@ -461,6 +470,7 @@ impl Tracee {
             until,
             went: until,
             is_launching: false,
+            is_interrupted: false,
             has_ended: false,
         }
     }
@@ -476,6 +486,11 @@ impl Pending {
             outcome,
         }
     }
+}
+
+/// Whether a call goes on with one that was interrupted: right after attaching, by us.
+fn is_restart(abi: Abi, number: u32) -> bool {
+    idiolect_trace::table::by_number(abi, number).as_str() == "restart_syscall"
 }
 
 /// How a thread ended, from the status that wait would give.
