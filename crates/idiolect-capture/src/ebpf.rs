@@ -7,7 +7,11 @@
 //! What finds no room in the ring buffer is counted by the kernel side, by cause. The next event that finds room is
 //! preceded by a mark with the count, so both place and size of a loss are known. All processors share one count as
 //! they share the ring buffer: a thread whose event was lost may go on elsewhere.
+//!
+//! What it does not see: of a thread that was there before us, the call that it is inside, and a denied call where that
+//! is its first; the call for which seccomp kills one thread of several at the spot; what a program gives to io_uring.
 
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;
@@ -18,7 +22,6 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::cgroup::Cgroup;
 use crate::child::Child;
-use crate::launch::Launch;
 use crate::ptrace::process;
 use crate::record::now_ns;
 use crate::source::BATCH;
@@ -39,10 +42,15 @@ use wire::Wire;
 /// How often the ring buffer is emptied.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Room in the ring buffer a processor: at 40 bytes a call and two million calls a second, 2 MiB are 25 ms.
-const RING_BYTES_A_PROCESSOR: usize = 2 << 20;
+/// Room in the ring buffer a processor. A call takes 40 bytes, and a processor makes up to four million a second.
+const RING_BYTES_A_PROCESSOR: usize = 4 << 20;
 
-/// Threads that can be followed at a time. Those beyond it are counted as lost, call by call.
+/// The least room, which is a tenth of a second of one processor, for when the recorder has to wait for its turn, and
+/// the most.
+const RING_BYTES: RangeInclusive<usize> = 16 << 20..=64 << 20;
+
+/// Threads that can be followed at a time. Of those beyond it every call is counted as lost; of a tree, where only a
+/// birth says that a thread belongs to it, the birth, and the thread is not seen.
 const THREADS: u32 = 1 << 16;
 
 /// Events by programs in the kernel.
@@ -71,24 +79,29 @@ impl EbpfSource {
     /// # Errors
     /// [`CaptureError`] where the target cannot be recorded so.
     pub(crate) fn open(target: &Target, options: Options) -> Result<Self, CaptureError> {
-        EbpfSource::begin(target, options, false)
+        EbpfSource::begin(target, options, THREADS, false)
     }
 
-    /// The same; `untyped` as in [`Settings`].
-    fn begin(target: &Target, options: Options, untyped: bool) -> Result<Self, CaptureError> {
+    /// The same; `threads` and `untyped` as in [`Settings`].
+    fn begin(
+        target: &Target,
+        options: Options,
+        threads: u32,
+        untyped: bool,
+    ) -> Result<Self, CaptureError> {
         if options.fast {
             return Err(CaptureError::Unsupported {
                 backend: Backend::Ebpf,
                 what: "stop at entries: that is ptrace's way".to_owned(),
             });
         }
-        let mut launch = None;
+        let mut child = None;
         let follow = match target {
             Target::Command(command) => {
-                let child = Launch::fork(command, options)?;
-                let pid = child.pid();
-                launch = Some(child);
-                Follow::Tree(pid.as_raw_pid().unsigned_abs())
+                let waiting = Child::fork(command, options)?;
+                let pid = waiting.pid();
+                child = Some(waiting);
+                Follow::Tree(pid.unsigned_abs())
             }
             Target::Pid(pid) => Follow::Tree(process(*pid)?),
             Target::Cgroup(path) => Follow::Cgroup(folder(path)?),
@@ -99,7 +112,7 @@ impl EbpfSource {
             follow,
             outcomes: options.outcomes,
             ring_bytes: ring_bytes(thread::available_parallelism().map_or(1, usize::from)),
-            threads: THREADS,
+            threads,
             untyped,
         };
         let kernel = Box::new(load::Loaded::load(&settings)?);
@@ -111,12 +124,11 @@ impl EbpfSource {
         {
             return Err(CaptureError::NoSuchProcess(*pid));
         }
-        if let Some(mut launch) = launch {
-            source.child = Some(Child::new(launch.pid()));
+        if let Some(child) = &mut child {
             source.is_launching = true;
-            launch.go()?;
-            launch.executed()?;
+            child.go()?;
         }
+        source.child = child;
         Ok(source)
     }
 
@@ -250,11 +262,13 @@ fn grown(before: &mut Lost, now: Lost, time_ns: u64) -> impl Iterator<Item = Eve
         })
 }
 
-/// A power of two, from 4 MiB up to 64 MiB.
+/// The size of the ring buffer, a power of two.
 fn ring_bytes(processors: usize) -> u32 {
     let bytes = RING_BYTES_A_PROCESSOR.saturating_mul(processors);
-    let bytes = bytes.clamp(4 << 20, 64 << 20).next_power_of_two();
-    u32::try_from(bytes).unwrap_or(64 << 20)
+    let bytes = bytes
+        .clamp(*RING_BYTES.start(), *RING_BYTES.end())
+        .next_power_of_two();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// As the kernel keeps names: at most 15 bytes, and a zero.

@@ -4,7 +4,8 @@
 //! of calls are both read: a call that ends without having begun was denied by seccomp. Births, names and ends of
 //! threads come by the side band of the same events; a program's path by a trace point.
 //!
-//! What it does not know: how threads end, who is outside of our pid namespace, and who a process that is gone at once was. Losses are counted in records
+//! A call by `int 0x80` is known by registers, which a program could set so as to hide it; eBPF knows it by the kernel's
+//! own mark. What it does not know: how threads end, who is outside of our pid namespace, and who a process that is gone at once was. Losses are counted in records
 //! of trace points, of which a call makes two; a loss at the very end is only known since Linux 6.0.
 
 use std::collections::VecDeque;
@@ -15,11 +16,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::cgroup::Cgroup;
 use crate::child::Child;
-use crate::launch::Launch;
 use crate::ptrace::process;
 use crate::record::{nanoseconds, now_ns};
 use crate::source::BATCH;
@@ -78,14 +79,14 @@ impl PerfSource {
             });
         }
         let points = Points::of_this_machine()?;
-        let mut launch = None;
+        let mut child = None;
         let mut folder = None;
         let mut wanted = Wanted::Others;
         let scopes = match target {
             Target::Command(command) => {
-                let child = Launch::fork(command, options)?;
-                let pid = child.pid().as_raw_pid();
-                launch = Some(child);
+                let waiting = Child::fork(command, options)?;
+                let pid = waiting.pid();
+                child = Some(waiting);
                 wanted = Wanted::Launched(pid.unsigned_abs());
                 vec![Scope::Thread(pid)]
             }
@@ -108,18 +109,27 @@ impl PerfSource {
         let mut source = PerfSource::new(&scopes, points, Follow::new(wanted, options.outcomes))?;
         drop(folder);
         source.enable(true)?;
-        if let Some(mut launch) = launch {
-            source.child = Some(Child::new(launch.pid()));
-            launch.go()?;
-            launch.executed()?;
+        if let Some(child) = &mut child {
+            child.go()?;
         }
+        source.child = child;
         Ok(source)
     }
 
     /// All threads of a process. One that is made while we go through them either inherits the events of its maker
-    /// or is none of those that we have opened, and nobody says which; then it is done again.
+    /// or is none of those that we have opened, and nobody says which; then it is done again. A process that is made
+    /// meanwhile may be missed.
     fn attach(pid: u32, points: Points, options: Options) -> Result<Self, CaptureError> {
         const ATTEMPTS: usize = 100;
+        // Three files a thread and processor; what is not allowed is said by opening them.
+        let limit = getrlimit(Resource::Nofile);
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: limit.maximum,
+                ..limit
+            },
+        );
         for _ in 0..ATTEMPTS {
             let threads = proc::threads(pid).ok_or(CaptureError::NoSuchProcess(pid))?;
             let scopes: Vec<Scope> = threads

@@ -14,7 +14,7 @@ use common::{
     Idle, Stream, available, every_thread_ends_once, fixture, record, strace, streams_of, target,
     with,
 };
-use idiolect_capture::{Backend, Event, Options, State, Target, Thread, open};
+use idiolect_capture::{Backend, CaptureError, Event, Options, State, Target, Thread, open};
 use idiolect_trace::{Abi, ExitStatus, GapCause, StartKind};
 
 const KERNEL: [Backend; 2] = [Backend::Ebpf, Backend::Perf];
@@ -310,6 +310,82 @@ fn what_a_starved_reader_loses_is_counted_exactly() {
     assert_eq!(received + usize::try_from(told).unwrap(), sent);
     // What came in order before the loss stands before it.
     assert!(matches!(events[0], Event::Exec { .. }));
+}
+
+#[test]
+fn what_cannot_be_recorded_is_said() {
+    for backend in available(&KERNEL) {
+        let refused = |target: &Target, options| match open(target, Some(backend), options) {
+            Ok(opened) => panic!("{target:?}: {opened:?}"),
+            Err(error) => error,
+        };
+        let command = |name: &str| Target::Command(vec![name.into()]);
+        // The kernel's largest process number is 2^22.
+        let error = refused(&Target::Pid(1 << 23), PLAIN);
+        assert!(matches!(error, CaptureError::NoSuchProcess(_)), "{error}");
+        let error = refused(&Target::Pid(std::process::id()), PLAIN);
+        assert!(matches!(error, CaptureError::Itself(_)), "{error}");
+        let error = refused(&command("no-such-program-of-ours"), PLAIN);
+        assert!(error.to_string().contains("command not found"), "{error}");
+        let error = refused(&command("/etc/passwd"), PLAIN);
+        assert!(error.to_string().contains("is it executable?"), "{error}");
+        let error = refused(&Target::Cgroup("/no/such/group".into()), PLAIN);
+        assert!(error.to_string().contains("/no/such/group"), "{error}");
+        let fast = Options {
+            fast: true,
+            ..PLAIN
+        };
+        let error = refused(&command("true"), fast);
+        assert!(matches!(error, CaptureError::Unsupported { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_program_that_ends_at_once_has_its_status() {
+    for backend in available(&KERNEL) {
+        for (status, expected) in [("0", 0), ("42", 42)] {
+            let (events, ended) = record(&["status", status], backend, PLAIN);
+            assert_eq!(ended, Some(ExitStatus::Code(expected)));
+            let Some(Event::Exit { status, .. }) = events.last() else {
+                panic!("{:?}", events.last())
+            };
+            // Only eBPF sees how a thread ends.
+            let told = (backend == Backend::Ebpf).then_some(ExitStatus::Code(expected));
+            assert_eq!(*status, told);
+            let streams = streams_of(&events, false);
+            assert_eq!(streams.len(), 1);
+            assert_eq!(streams[0].executable.as_deref(), fixture().to_str());
+        }
+    }
+}
+
+#[test]
+fn a_program_that_was_started_ends_with_its_recording() {
+    for backend in available(&KERNEL) {
+        let mut source = open(&target(&["idle", "3"]), Some(backend), PLAIN)
+            .unwrap()
+            .source;
+        let mut events = Vec::new();
+        // Until it has made its threads.
+        let forks = |events: &[Event]| {
+            let is_fork = |event: &&Event| matches!(event, Event::Fork { .. });
+            events.iter().filter(is_fork).count()
+        };
+        while forks(&events) < 2 {
+            source.poll(&mut events, Duration::from_secs(1)).unwrap();
+        }
+        let Some(Event::Exec { after, .. }) = events.first() else {
+            panic!("{:?}", events.first())
+        };
+        source.stop().unwrap();
+        // Twice is no error.
+        source.stop().unwrap();
+        assert!(!std::path::Path::new(&format!("/proc/{}", after.tgid)).exists());
+        while source.poll(&mut events, Duration::ZERO).unwrap() == State::Running {}
+        every_thread_ends_once(&events);
+        let ends = events.iter().filter(|e| matches!(e, Event::Exit { .. }));
+        assert_eq!(ends.count(), 3);
+    }
 }
 
 /// The process that runs the test program with these arguments.

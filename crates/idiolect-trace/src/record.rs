@@ -131,7 +131,8 @@ pub enum GapScope {
 pub enum GapCause {
     /// The buffer between kernel and recorder was full.
     BufferFull,
-    /// There were more threads than the recorder could follow.
+    /// There were more threads than the recorder could follow. Where only a birth says that a thread belongs to what is
+    /// recorded, the birth is counted and nothing of the thread is seen.
     TableFull,
     /// The source limits its rate.
     RateLimit,

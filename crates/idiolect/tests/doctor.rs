@@ -97,6 +97,27 @@ fn without_rights_it_says_what_grants_them() {
 }
 
 #[test]
+fn without_rights_a_command_is_recorded_by_ptrace_and_why_is_said() {
+    let Some(ran) = under(&NOBODY, &["record", "-o", "-", "--", "true"]) else {
+        return;
+    };
+    let err = String::from_utf8(ran.stderr).unwrap();
+    if err.contains("nothing on this machine") {
+        return println!("skipped: {err}");
+    }
+    assert!(ran.status.success(), "{err}");
+    assert!(
+        err.contains("recording by ptrace: ebpf is not available"),
+        "{err}"
+    );
+    assert!(
+        String::from_utf8(ran.stdout)
+            .unwrap()
+            .contains("exit_group")
+    );
+}
+
+#[test]
 fn in_another_pid_namespace_numbers_are_those_of_the_recorder() {
     let Some(ran) = under(&OTHER_NAMESPACE, &["doctor"]) else {
         return;

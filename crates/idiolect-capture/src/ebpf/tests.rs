@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use idiolect_trace::{Abi, GapCause};
+use idiolect_trace::{Abi, ExitStatus, GapCause};
 
 use super::kernel::{Counters, Kernel, Lost};
-use super::{EbpfSource, comm, ring_bytes};
+use super::{EbpfSource, THREADS, comm, ring_bytes};
 use crate::{CaptureError, Event, LossScope, Losses, Options, Source, State, Target};
 
 #[derive(Debug, Default)]
@@ -169,8 +169,8 @@ fn what_was_seen_before_it_is_stopped_is_yielded() {
 
 #[test]
 fn sizes_and_names() {
-    assert_eq!(ring_bytes(1), 4 << 20);
-    assert_eq!(ring_bytes(6), 16 << 20);
+    assert_eq!(ring_bytes(1), 16 << 20);
+    assert_eq!(ring_bytes(6), 32 << 20);
     assert_eq!(ring_bytes(1000), 64 << 20);
     assert_eq!(comm("sh"), *b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     assert_eq!(comm("a-name-that-is-too-long"), *b"a-name-that-is-\0");
@@ -182,7 +182,7 @@ fn the_way_of_older_kernels_sees_the_same() {
     let target = Target::Command(vec!["true".into()]);
     let mut recorded = Vec::new();
     for untyped in [false, true] {
-        let mut source = match EbpfSource::begin(&target, Options::default(), untyped) {
+        let mut source = match EbpfSource::begin(&target, Options::default(), THREADS, untyped) {
             Err(error @ CaptureError::Unavailable { .. }) => {
                 return println!("skipped: {error}");
             }
@@ -204,4 +204,39 @@ fn the_way_of_older_kernels_sees_the_same() {
     };
     assert!(!calls(&recorded[0]).is_empty());
     assert_eq!(calls(&recorded[0]), calls(&recorded[1]));
+}
+
+#[test]
+fn threads_that_find_no_place_are_counted() {
+    // The shell has the only place; each of its children is refused one.
+    let script = "env true; env true; exit 5";
+    let target = Target::Command(["sh", "-c", script].map(Into::into).to_vec());
+    let mut source = match EbpfSource::begin(&target, Options::default(), 1, false) {
+        Err(error @ CaptureError::Unavailable { .. }) => return println!("skipped: {error}"),
+        opened => opened.unwrap(),
+    };
+    let mut events = Vec::new();
+    let status = loop {
+        match source.poll(&mut events, Duration::from_secs(1)).unwrap() {
+            State::Running => {}
+            State::Ended(status) => break status,
+        }
+    };
+    assert_eq!(status, Some(ExitStatus::Code(5)));
+    let refused = events.iter().filter_map(|event| match event {
+        Event::Lost {
+            cause: GapCause::TableFull,
+            count,
+            ..
+        } => *count,
+        _ => None,
+    });
+    let refused: u64 = refused.sum();
+    assert!(refused >= 2, "{refused}");
+    assert_eq!(source.losses().table_full, refused);
+    assert!(
+        !events
+            .iter()
+            .any(|event| matches!(event, Event::Fork { .. }))
+    );
 }

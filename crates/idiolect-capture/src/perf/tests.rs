@@ -1,3 +1,9 @@
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail as tests do, and skipped ones say so"
+)]
+
 //! Records as the kernel writes them, and what they mean.
 
 use std::ops::Range;
@@ -5,9 +11,13 @@ use std::ops::Range;
 use idiolect_trace::{Abi, GapCause, Outcome};
 use proptest::prelude::*;
 
+use rustix::thread::CpuSet;
+
+use super::PerfSource;
+use super::attr::{self, Scope};
 use super::follow::{Follow, Wanted};
 use super::sample::{self, Points, Seen, What};
-use crate::{Event, LossScope};
+use crate::{CaptureError, Event, LossScope};
 
 const POINTS: Points = Points {
     enter: 443,
@@ -119,6 +129,69 @@ proptest! {
     fn nothing_panics(kind in 0u32..16, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = sample::read(kind, &bytes, &POINTS);
     }
+}
+
+/// Records that were read and that were lost while a thread of ours made so many calls and nobody read.
+fn starve(calls: usize) -> Result<(u64, u64), CaptureError> {
+    let starved = move || {
+        // On one processor, so that what is not the loop is the same each time.
+        let own = rustix::thread::gettid();
+        let mut allowed = rustix::thread::sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU)
+            .find(|&cpu| allowed.is_set(cpu))
+            .unwrap();
+        allowed.clear();
+        allowed.set(first);
+        rustix::thread::sched_setaffinity(None, &allowed).unwrap();
+        let scope = Scope::Thread(own.as_raw_nonzero().get());
+        let points = Points::of_this_machine()?;
+        let follow = Follow::new(Wanted::Others, false);
+        let mut source = PerfSource::new(&[scope], points, follow)?;
+        source.enable(true)?;
+        for _ in 0..calls {
+            let _ = rustix::process::getppid();
+        }
+        source.enable(false)?;
+        let mut read = 0;
+        for (_, ring) in &mut source.rings {
+            ring.drain(
+                &mut |kind, bytes| match sample::read(kind, bytes, &points) {
+                    Some(Seen {
+                        what: What::Lost(_),
+                        ..
+                    }) => panic!("nothing came after the loss"),
+                    Some(_) => read += 1,
+                    None => panic!("a record of kind {kind}: {bytes:?}"),
+                },
+            );
+        }
+        Ok((
+            read,
+            source.events.iter().filter_map(attr::Event::lost).sum(),
+        ))
+    };
+    std::thread::spawn(starved).join().unwrap()
+}
+
+#[test]
+fn what_a_starved_reader_loses_is_counted_exactly() {
+    const FEW: usize = 1000;
+    const MANY: usize = 200_000;
+    let (read, lost) = match starve(FEW) {
+        Err(error @ CaptureError::Unavailable { .. }) => return println!("skipped: {error}"),
+        counted => counted.unwrap(),
+    };
+    assert_eq!(lost, 0);
+    // Each call is a beginning and an end.
+    let sent = read + 2 * u64::try_from(MANY - FEW).unwrap();
+    let (read, lost) = starve(MANY).unwrap();
+    if lost == 0 && read < sent {
+        return println!(
+            "skipped: this kernel does not count a loss that nothing comes after (Linux 6.0)"
+        );
+    }
+    assert!(lost > 0);
+    assert_eq!(read + lost, sent);
 }
 
 fn take(follow: &mut Follow, whats: impl IntoIterator<Item = What>) -> Vec<Event> {
