@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{
-    Format, Limits, Numbering, ReadError, ReadOptions, Sink, Source, SourceReport, Totals, read_bytes,
-    write_jsonl,
+    Format, Limits, Numbering, ReadError, ReadOptions, Sink, Source, SourceReport, Totals,
+    read_bytes, write_jsonl,
 };
 use idiolect_trace::{Record, table};
 
@@ -34,9 +34,17 @@ pub fn read_by(
 ) -> Result<Totals, ReadError> {
     let options = ReadOptions {
         format,
-        abi: None,
         numbering,
+        ..ReadOptions::default()
+    };
+    read_with(bytes, options)
+}
+
+/// The same by any options, but for the bounds.
+pub fn read_with(bytes: &[u8], options: ReadOptions) -> Result<Totals, ReadError> {
+    let options = ReadOptions {
         limits: limits(),
+        ..options
     };
     let mut checks = Checks::default();
     let result = read_bytes("fuzz", bytes, &options, &mut checks);
@@ -135,4 +143,23 @@ impl Sink for Checks {
         self.skipped_files += 1;
         ControlFlow::Continue(())
     }
+}
+
+/// Checks what a batch of rows gives.
+pub fn check_batch(batch: &idiolect_record::Batch) {
+    let mut checks = Checks::default();
+    let mut records = 0;
+    for record in batch.records() {
+        records += 1;
+        let _ = checks.record(record);
+    }
+    assert_eq!(records, batch.len(), "a row is no record");
+    assert_eq!(checks.calls, batch.calls_made());
+}
+
+/// Checks that an error can be printed.
+pub fn check_error(error: &idiolect_record::RecordError) {
+    let message = error.to_string();
+    assert!(message.starts_with("fuzz"), "{message:?} names no file");
+    assert!(!message.chars().any(char::is_control), "{message:?}");
 }

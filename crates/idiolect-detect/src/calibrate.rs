@@ -7,8 +7,8 @@ use crate::novelty::{CallSet, KnownSets};
 use crate::score::{Counting, Heard};
 use crate::split::Piece;
 use crate::{
-    Detector, DetectorState, Run, SignalSettings, Signals, Streams, Symbol, Token, Tracker, Unit,
-    Vocabulary,
+    Detector, DetectorState, Run, SignalKind, SignalSettings, Signals, Streams, Symbol, Token,
+    Tracker, Unit, Vocabulary,
 };
 
 /// The signals of one unit.
@@ -29,14 +29,24 @@ pub(crate) struct SignalsOf<'a> {
 }
 
 impl SignalsOf<'_> {
+    /// The same with no more than this signal needs.
+    pub(crate) fn only(self, signal: SignalKind) -> Self {
+        let of_grams = signal == SignalKind::Distinct;
+        SignalsOf {
+            sets: self.sets.filter(|_| signal.is_of_format_4() && !of_grams),
+            grams: self.grams && of_grams,
+            ..self
+        }
+    }
+
     /// Of a unit; none where no call of it counts.
     pub(crate) fn unit(&self, unit: &UnitTracker) -> Option<Signals> {
         let mut signals = unit.tracker.signals(self.settings)?;
         if let Some(sets) = self.sets {
             let found = sets.distances(&unit.set, 0);
-            let distinct = unit.grams.as_ref().map(|grams| grams.mean());
-            self.settings.complete(&mut signals, found, distinct);
+            self.settings.complete(&mut signals, found);
         }
+        signals.distinct = unit.grams.as_ref().map(|grams| grams.mean());
         Some(signals)
     }
 

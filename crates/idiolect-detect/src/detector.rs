@@ -61,6 +61,9 @@ pub enum Measure {
     Rarity,
     /// The share of its pairs with the calls before it that were never seen.
     UnseenPairs,
+    /// How far the window that ends with it is from what it is rebuilt as; 1 is the distance between windows
+    /// that have nothing in common.
+    Distance,
 }
 
 impl Measure {
@@ -72,6 +75,7 @@ impl Measure {
             Measure::RareWindows => "rare or unseen windows",
             Measure::Rarity => "nats of rarity",
             Measure::UnseenPairs => "shares of pairs unseen",
+            Measure::Distance => "distances",
         }
     }
 
@@ -83,6 +87,7 @@ impl Measure {
             Measure::RareWindows => "share of windows rare or unseen",
             Measure::Rarity => "nats of rarity a window",
             Measure::UnseenPairs => "share of pairs unseen",
+            Measure::Distance => "distance of a window",
         }
     }
 
@@ -92,6 +97,7 @@ impl Measure {
             Measure::Surprise => "surprise",
             Measure::UnseenWindows | Measure::RareWindows | Measure::UnseenPairs => "mismatch",
             Measure::Rarity => "rarity",
+            Measure::Distance => "distance",
         }
     }
 
@@ -153,7 +159,8 @@ mod tests {
     use super::*;
     use crate::hmm::{BaumWelch, HmmConfig, HmmModel, HmmSequence};
     use crate::tables::{Escape, Smoothing, TableConfig, TableModel};
-    use crate::{LstmModel, Vocabulary, WindowModel};
+    use crate::{CoderConfig, LstmModel, Vocabulary, WindowModel};
+    use idiolect_nn::one_hot::{AutoencoderConfig, MapConfig};
     use idiolect_nn::{Architecture, Weights};
     use proptest::prelude::*;
 
@@ -191,6 +198,29 @@ mod tests {
             Box::new(WindowModel::new(weights(None), 0.01, 4)),
             Box::new(HmmModel::new(trained.parameters(), 0.1).unwrap()),
         ];
+        let coders = [
+            CoderConfig::Som {
+                len: 3,
+                map: MapConfig {
+                    side: 3,
+                    steps: 400,
+                    seed: 1,
+                },
+            },
+            CoderConfig::Autoencoder {
+                len: 3,
+                network: AutoencoderConfig {
+                    hidden: 8,
+                    code: 2,
+                    steps: 30,
+                    seed: 1,
+                },
+            },
+        ];
+        for coder in coders {
+            let go_on = &mut |_| std::ops::ControlFlow::Continue(());
+            all.push(Box::new(coder.fit(VOCAB, sequences(), go_on).unwrap()));
+        }
         let (witten_bell, kneser_ney) = (Smoothing::WittenBell, Smoothing::KneserNey);
         let tables = [
             TableConfig::Ngram {

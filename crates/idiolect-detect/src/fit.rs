@@ -10,6 +10,7 @@ mod network;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use idiolect_nn::one_hot::OneHotError;
 use idiolect_nn::{EpochReport, Trainer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -219,6 +220,16 @@ impl Fitter<'_> {
                 let model =
                     self.train_hmm(config, &parts, vocabulary.len(), unknown, fold, observer)?;
                 Ok(self.tuned(split, vocabulary, Model::Hmm(model)))
+            }
+            ModelConfig::Coder(config) => {
+                let corpus = self.corpus_of(&split.train, &vocabulary, Augmentation::NONE);
+                let observer = &mut |share| observer(FitEvent::Share { fold, share });
+                let model = config.fit(vocabulary.len(), corpus.sequences(), observer);
+                let model = model.map_err(|error| match error {
+                    OneHotError::Stopped => FitError::Interrupted { checkpoint: None },
+                    error => FitError::Coder(error),
+                })?;
+                Ok(self.tuned(split, vocabulary, Model::Coder(model)))
             }
             ModelConfig::Table(config) => {
                 let corpus = self.corpus_of(&split.train, &vocabulary, Augmentation::NONE);

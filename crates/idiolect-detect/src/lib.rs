@@ -13,6 +13,7 @@
 mod calibrate;
 mod calibration;
 mod checkpoint;
+mod coder;
 mod corpus;
 mod detector;
 mod distinct;
@@ -39,6 +40,7 @@ mod window_model;
 
 pub use calibration::{Calibration, Interval, RateError, Unit};
 pub use checkpoint::Checkpoint;
+pub use coder::{Coder, CoderConfig, CoderModel};
 pub use corpus::{Augmentation, Export, export};
 pub use detector::{Detector, DetectorState, Measure, Run};
 pub use explain::{Explainer, Explanation, Surprising, Track};

@@ -28,8 +28,8 @@ use crate::hmm::HmmModel;
 use crate::novelty::KnownSets;
 use crate::tables::TableModel;
 use crate::{
-    Calibration, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit, Vocabulary,
-    WindowModel,
+    Calibration, CoderModel, Detector, LstmModel, RateError, SignalKind, SignalSettings, Unit,
+    Vocabulary, WindowModel,
 };
 
 /// What was learned of a program's normal behaviour.
@@ -67,6 +67,8 @@ pub enum Model {
     Table(TableModel),
     /// A hidden Markov model.
     Hmm(HmmModel),
+    /// A model that rebuilds windows.
+    Coder(CoderModel),
 }
 
 impl Model {
@@ -77,6 +79,7 @@ impl Model {
             Model::Window(model) => model,
             Model::Table(model) => model.detector(),
             Model::Hmm(model) => model,
+            Model::Coder(model) => model,
         }
     }
 
@@ -85,7 +88,7 @@ impl Model {
         match self {
             Model::Lstm(model) => Some(model),
             Model::Window(model) => Some(model.network()),
-            Model::Table(_) | Model::Hmm(_) => None,
+            Model::Table(_) | Model::Hmm(_) | Model::Coder(_) => None,
         }
     }
 }
@@ -125,7 +128,7 @@ impl Profile {
                 Model::Window(windows) => {
                     *windows = WindowModel::of(held(windows.network()), windows.inputs());
                 }
-                Model::Table(_) | Model::Hmm(_) => {}
+                Model::Table(_) | Model::Hmm(_) | Model::Coder(_) => {}
             }
         }
     }

@@ -78,7 +78,8 @@ pub struct StreamState {
     gaps: u64,
     counting: Counting,
     blocks: Blocks,
-    worst: Option<(Signals, CallSet)>,
+    /// Boxed, since most streams have none.
+    worst: Option<Box<(Signals, CallSet)>>,
 }
 
 /// Calls after a gap whose surprise counts for nothing: the model has to find its place again.
@@ -88,8 +89,8 @@ pub const WITHHELD_AFTER_GAP: u8 = 3;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counting {
     /// Calls of which the detector says nothing after a stream's start, or a gap.
-    silent: usize,
-    silent_left: usize,
+    silent: u16,
+    silent_left: u16,
     withheld_left: u8,
 }
 
@@ -107,9 +108,11 @@ pub(crate) enum Heard {
 impl Counting {
     /// Of a stream that this detector follows from its start.
     pub(crate) fn of(detector: &dyn Detector) -> Self {
+        // No window of calls is longer than a few thousand.
+        let silent = u16::try_from(detector.silent()).unwrap_or(u16::MAX);
         Counting {
-            silent: detector.silent(),
-            silent_left: detector.silent(),
+            silent,
+            silent_left: silent,
             withheld_left: 0,
         }
     }
@@ -172,10 +175,7 @@ impl<'p> Judge<'p> {
         let thresholds = [of(first)?, of(second)?, of(third)?];
         Ok(Judge {
             profile,
-            signals: SignalsOf {
-                grams: signal == SignalKind::Distinct && profile.sets.is_some(),
-                ..profile.signals_of()
-            },
+            signals: profile.signals_of().only(signal),
             signal,
             rate,
             unit: profile.unit(),
@@ -183,8 +183,9 @@ impl<'p> Judge<'p> {
         })
     }
 
-    /// Keeps of each stream what every signal is made of. Without, [`SignalKind::Distinct`] is made only where it
-    /// is the score: it takes some 30 bytes for each distinct 3-gram of a stream.
+    /// Keeps of each stream what every signal is made of. Without, those of the set of calls and of distinct
+    /// 3-grams are made only where one of them is the score: they take memory for each distinct call, and some 30
+    /// bytes for each distinct 3-gram.
     #[must_use]
     pub fn with_every_signal(mut self) -> Self {
         self.signals = self.profile.signals_of();
@@ -362,7 +363,7 @@ impl<'p> Judge<'p> {
                 if state.unit.tracker.calls() as usize >= len / 2 || state.blocks.scored == 0 {
                     self.end_block(&mut state);
                 }
-                (state.worst, state.blocks)
+                (state.worst.map(|worst| *worst), state.blocks)
             }
         }
     }
@@ -376,8 +377,8 @@ impl<'p> Judge<'p> {
         state.blocks.anomalous += u64::from(score > self.threshold(state.start));
         let ended = std::mem::replace(&mut state.unit, self.signals.begin());
         let is_worst = |worst: &(Signals, CallSet)| score > worst.0.get(self.signal);
-        if state.worst.as_ref().is_none_or(is_worst) {
-            state.worst = Some((signals, ended.set));
+        if state.worst.as_deref().is_none_or(is_worst) {
+            state.worst = Some(Box::new((signals, ended.set)));
         }
     }
 

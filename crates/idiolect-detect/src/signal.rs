@@ -105,7 +105,8 @@ pub struct Signals {
     pub cusum: f32,
     /// See [`SignalKind::Combined`].
     pub combined: f32,
-    /// See [`SignalKind::Novelty`]; none by a profile from before format 4, as of the next.
+    /// See [`SignalKind::Novelty`]; none by a profile from before format 4, or where it is not kept
+    /// ([`Judge`](crate::Judge)), as of the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub novelty: Option<f32>,
     /// See [`SignalKind::Lacking`].
@@ -114,7 +115,7 @@ pub struct Signals {
     /// See [`SignalKind::Sum`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<f32>,
-    /// See [`SignalKind::Distinct`]; also none where 3-grams are not kept ([`Judge`](crate::Judge)).
+    /// See [`SignalKind::Distinct`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distinct: Option<f32>,
 }
@@ -187,15 +188,14 @@ impl SignalSettings {
         }
     }
 
-    /// Adds the signals that a set of calls and distinct 3-grams, where they are kept, make.
-    pub(crate) fn complete(&self, signals: &mut Signals, found: Distances, distinct: Option<f32>) {
+    /// Adds the signals that a set of calls makes.
+    pub(crate) fn complete(&self, signals: &mut Signals, found: Distances) {
         let times_usual =
             |place: usize, value: f32| (value / (self.usual[place] + Self::FLOORS[place])).ln_1p();
         let novelty = times_usual(1, found.kth);
         signals.novelty = Some(found.kth);
         signals.lacking = Some(found.lacking as f32);
         signals.sum = Some(times_usual(0, signals.mean) + novelty);
-        signals.distinct = distinct;
     }
 
     /// Learns the spread of each signal over normal streams.
@@ -279,6 +279,8 @@ impl Tracker {
         self.cusum_max = self.cusum_max.max(self.cusum);
 
         if self.window.len() < settings.window {
+            self.window
+                .reserve_exact(settings.window - self.window.len());
             self.window.push(surprise);
         } else {
             self.window[self.window_next] = surprise;

@@ -39,6 +39,8 @@ pub struct Streams {
     streams: Vec<Stream>,
     /// The ABIs of their calls, by name, as far as they are known.
     pub abis: BTreeSet<String>,
+    /// Whether some of them hold only calls that were chosen, as by the rules of auditd.
+    pub selected: bool,
 }
 
 impl Default for Streams {
@@ -48,6 +50,7 @@ impl Default for Streams {
             index: HashMap::new(),
             streams: Vec::new(),
             abis: BTreeSet::new(),
+            selected: false,
         }
     }
 }

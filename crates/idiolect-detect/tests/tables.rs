@@ -9,9 +9,10 @@ use idiolect_detect::profile::Profile;
 use idiolect_detect::split::Policy;
 use idiolect_detect::tables::{Escape, Smoothing, TableConfig};
 use idiolect_detect::{
-    Checkpoint, Explainer, FitConfig, FitError, FitEvent, Judge, Measure, ModelConfig, SignalKind,
-    Streams, Verdict, Vocabulary, fit,
+    Checkpoint, CoderConfig, Explainer, FitConfig, FitError, FitEvent, Judge, Measure, ModelConfig,
+    SignalKind, Streams, Verdict, Vocabulary, fit,
 };
+use idiolect_nn::one_hot::{AutoencoderConfig, MapConfig};
 use idiolect_trace::StartKind;
 use proptest::prelude::*;
 use std::ops::ControlFlow;
@@ -44,8 +45,29 @@ fn models() -> Vec<ModelConfig> {
         tolerance: 1e-4,
         seed: 3,
     };
+    let som = CoderConfig::Som {
+        len: 4,
+        map: MapConfig {
+            side: 6,
+            steps: 10_000,
+            seed: 3,
+        },
+    };
+    let autoencoder = CoderConfig::Autoencoder {
+        len: 4,
+        network: AutoencoderConfig {
+            hidden: 24,
+            code: 6,
+            steps: 800,
+            seed: 3,
+        },
+    };
+    let coders = [som, autoencoder].map(ModelConfig::Coder);
     let tables = tables.into_iter().map(ModelConfig::Table);
-    tables.chain([ModelConfig::Hmm(hmm)]).collect()
+    tables
+        .chain([ModelConfig::Hmm(hmm)])
+        .chain(coders)
+        .collect()
 }
 
 fn with(model: ModelConfig) -> FitConfig {
@@ -315,12 +337,14 @@ proptest! {
     }
 }
 
-/// Golden profiles of format 3, and the score of [`GOLDEN_CALLS`] when they were made, in each one's own unit.
-const GOLDEN: [(&str, usize, f32); 4] = [
+/// Golden profiles, and the score of [`GOLDEN_CALLS`] when they were made, in each one's own unit.
+const GOLDEN: [(&str, usize, f32); 6] = [
     ("golden-3-ngram.idio", 1, 1.8333),
     ("golden-3-stide.idio", 3, 0.8333333),
     ("golden-3-lookahead.idio", 6, 0.375),
     ("golden-3-hmm.idio", 7, 3.1039786),
+    ("golden-4-som.idio", 8, 0.44209215),
+    ("golden-4-autoencoder.idio", 9, 0.48769894),
 ];
 const GOLDEN_CALLS: [&str; 9] = [
     "brk", "mmap", "close", "openat", "socket", "read", "read", "close", "dup2",
@@ -328,12 +352,14 @@ const GOLDEN_CALLS: [&str; 9] = [
 
 /// They stay loadable, and say what they said when they were made.
 #[test]
-fn the_golden_profiles_of_format_3() {
+fn the_golden_profiles() {
     for (name, which, value) in GOLDEN {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/data")
             .join(name);
-        if std::env::var_os("IDIOLECT_MAKE_GOLDEN").is_some() {
+        if std::env::var_os("IDIOLECT_MAKE_GOLDEN")
+            .is_some_and(|made| name.contains(made.to_str().unwrap()))
+        {
             std::fs::write(&path, &PROFILES[which]).unwrap();
         }
         let golden = Profile::from_bytes(&std::fs::read(&path).unwrap()).unwrap();

@@ -192,6 +192,15 @@ impl DataSet {
         synthetic::read(seed)
     }
 
+    /// Streams of another made-up program, by a seed, whose attacks are each hidden from some kind of detector and
+    /// whose normal streams would deceive others: `synthetic/limits` in docs/evaluation.md.
+    ///
+    /// # Errors
+    /// None: there are always normal streams and attacks.
+    pub fn limits(seed: u64) -> Result<Self, DataError> {
+        synthetic::read_limits(seed)
+    }
+
     /// Whether a stream is an attack.
     pub fn is_attack(&self, stream: usize) -> bool {
         self.about[stream].role == Role::Attack
@@ -346,6 +355,7 @@ impl DataSet {
 pub(crate) fn only(of: &Streams, places: &[usize]) -> Streams {
     let mut streams = Streams::default();
     streams.abis.clone_from(&of.abis);
+    streams.selected = of.selected;
     for &place in places {
         copy(of.get(place), of, &mut streams);
     }
@@ -365,6 +375,19 @@ fn copy(stream: &Stream, of: &Streams, to: &mut Streams) {
         symbols,
         executable: stream.executable.clone(),
     });
+}
+
+/// These streams, each from its last call to its first.
+pub(crate) fn reversed(streams: &Streams) -> Streams {
+    let mut reversed = only(streams, &[]);
+    for stream in streams.iter() {
+        let backwards = Stream {
+            symbols: stream.symbols.iter().rev().copied().collect(),
+            ..stream.clone()
+        };
+        copy(&backwards, streams, &mut reversed);
+    }
+    reversed
 }
 
 /// Bytes in hexadecimal.

@@ -9,12 +9,16 @@
 //! call of [`PerCall::new`].
 
 mod bag;
+mod both_ways;
+mod coded;
 mod counted;
 mod forest;
+mod index;
 mod k_means;
 mod language;
 mod nearest;
 mod novelty;
+mod one_class;
 mod per_call;
 
 use std::fmt::Debug;
@@ -25,6 +29,8 @@ use std::sync::Arc;
 use idiolect_detect::{Stream, Streams, Token, Vocabulary};
 use idiolect_trace::StartKind;
 
+pub use both_ways::BothWays;
+pub use coded::coded;
 pub use counted::counted;
 pub use language::Language;
 pub use per_call::{Built, PerCall};
@@ -33,6 +39,7 @@ use forest::IsolationForest;
 use k_means::KMeans;
 use nearest::Nearest;
 use novelty::SetNovelty;
+use one_class::OneClass;
 
 /// A way to learn what is normal.
 pub trait Method: Debug + Send + Sync {
@@ -80,7 +87,8 @@ impl Readout {
         name: "distinct3",
         floor: 0.001,
     };
-    /// Largest mean surprise over 20 consecutive calls, in nats a call; of a shorter stream its mean.
+    /// Largest mean surprise over 20 consecutive calls, in nats a call; of a shorter stream its mean. Of windows that
+    /// were never seen it is the locality frame of Hofmeyr, Forrest and Somayaji 1998.
     pub const WINDOW: Readout = Readout {
         name: "window",
         floor: 0.001,
@@ -190,6 +198,8 @@ pub fn whole_stream() -> Vec<Arc<dyn Method>> {
         Arc::new(SetNovelty),
         Arc::new(Nearest::new("bag-1", 1)),
         Arc::new(Nearest::new("bag-3", 3)),
+        Arc::new(OneClass::new("svm-1", 1)),
+        Arc::new(OneClass::new("svm-3", 3)),
         Arc::new(KMeans),
         Arc::new(IsolationForest),
     ]

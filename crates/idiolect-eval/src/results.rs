@@ -1,6 +1,7 @@
 //! From a grid's scores to figures.
 
 mod recordings;
+mod streams;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use recordings::ByRecording;
+pub use streams::write_streams;
 
 use crate::combine::{Member, Scored, combine};
 use crate::data::{DataSet, Role, Variant};

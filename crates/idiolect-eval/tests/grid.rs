@@ -17,7 +17,7 @@ use idiolect_eval::data::{About, DataSet, Role, Variant};
 use idiolect_eval::grid::{Grid, GridError, Spec};
 use idiolect_eval::methods::{Language, Method, whole_stream};
 use idiolect_eval::metrics::Measure;
-use idiolect_eval::results::{Results, Row};
+use idiolect_eval::results::{Results, Row, write_streams};
 use idiolect_nn::{Init, Optimiser, Schedule, TrainConfig};
 use idiolect_trace::StartKind;
 
@@ -251,4 +251,14 @@ fn a_recording_is_as_odd_as_its_oddest_stream() {
     let line = "threads,novelty,by recording,auc,1";
     assert!(String::from_utf8(csv).unwrap().contains(line));
     assert!(results.as_markdown().contains("By recording"));
+
+    // Of the attacks' streams two thirds tie with all normal ones, and the odd ones have none beside them.
+    let ran = grid.run(&mut |_| ControlFlow::Continue(())).unwrap();
+    let mut list = Vec::new();
+    write_streams(&grid, &ran, &mut list).unwrap();
+    let list = String::from_utf8(list).unwrap();
+    assert_eq!(list.lines().count(), 1 + 36);
+    assert!(list.contains("threads,novelty,11.0,attack,,0.000000,1.0000"));
+    assert!(list.contains("threads,novelty,11.2,attack,,0.500000,0.0000"));
+    assert!(list.contains("threads,novelty,0.1,normal,,0.000000,0.6667"));
 }

@@ -194,7 +194,7 @@ fn lid_ds_of_2019_and_recordings_in_archives() {
         let mut zip = zip::ZipWriter::new(fs::File::create(path.join("r.zip")).unwrap());
         let options = zip::write::SimpleFileOptions::default();
         zip.start_file("r.sc", options).unwrap();
-        let lines = "1000000000 0 5 sh 5 read > fd=1\n1000000001 0 5 sh 5 read < res=1\n3000000000 0 5 sh 6 write > \n";
+        let lines = "1600000001000000000 0 5 sh 5 read > fd=1\n1600000001000000001 0 5 sh 5 read < res=1\n1600000003000000000 0 5 sh 6 write > \n";
         zip.write_all(lines.as_bytes()).unwrap();
         zip.start_file("r.json", options).unwrap();
         zip.write_all(exploit.as_bytes()).unwrap();
@@ -203,7 +203,7 @@ fn lid_ds_of_2019_and_recordings_in_archives() {
     recording("training", r#"{"exploit": false, "time": {"exploit": []}}"#);
     recording(
         "test/normal_and_attack",
-        r#"{"exploit": true, "time": {"exploit": [{"absolute": 2.0}]}}"#,
+        r#"{"exploit": true, "time": {"exploit": [{"absolute": 1600000002.0}]}}"#,
     );
     let set = read("lid-ds", scenario.path()).unwrap().remove(0);
     let roles: Vec<Role> = set.about.iter().map(|about| about.role).collect();

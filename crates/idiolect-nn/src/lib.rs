@@ -28,6 +28,7 @@ mod architecture;
 mod init;
 mod kernel;
 mod layout;
+pub mod one_hot;
 mod rng;
 mod scorer;
 #[cfg(test)]

@@ -32,7 +32,10 @@ pub(crate) fn read<R: Read + Seek>(
     rows: usize,
 ) -> Result<Batch, RecordError> {
     let kinds = kinds(file, rows)?;
-    let mut batch = Batch::default();
+    let mut batch = Batch {
+        rows: file.rows_room(),
+        ..Batch::default()
+    };
     let (streams, stream_table) = streams(file, rows, STREAM)?;
     let (calls, call_table) = calls(file, rows, &mut batch)?;
     let times = file.numbers(Column::TimeNs, rows)?;
@@ -129,7 +132,7 @@ fn kinds<R: Read + Seek>(file: &mut ParquetFile<R>, rows: usize) -> Result<Kinds
             meanings: vec![Kind::Call],
         });
     }
-    let meaning = |word: &Box<str>| match &**word {
+    let meaning = |word: &str| match word {
         CALL => Ok(Kind::Call),
         GAP => Ok(Kind::Gap),
         word => match value(&LIFECYCLES, word) {
@@ -137,7 +140,8 @@ fn kinds<R: Read + Seek>(file: &mut ParquetFile<R>, rows: usize) -> Result<Kinds
             None => Err(file.damaged(format!("a record of the unknown kind {word:?}"))),
         },
     };
-    let meanings = dictionary.iter().map(meaning).collect::<Result<_, _>>()?;
+    let words = dictionary.iter().map(|word| meaning(word));
+    let meanings = words.collect::<Result<_, _>>()?;
     Ok(Kinds { codes, meanings })
 }
 

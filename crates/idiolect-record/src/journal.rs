@@ -254,11 +254,14 @@ pub fn read_journal(
     take: &mut dyn FnMut(Batch) -> ControlFlow<()>,
 ) -> Result<Damage, RecordError> {
     let file = File::open(path).map_err(RecordError::io(path, "cannot open"))?;
-    read_frames(BufReader::new(file), &shown(path), take)
+    read_journal_from(BufReader::new(file), &shown(path), take)
 }
 
-/// The same from any bytes; `what` names them in errors.
-pub(crate) fn read_frames(
+/// The same as [`read_journal`] from any bytes; `what` names them in errors.
+///
+/// # Errors
+/// Those of [`read_journal`].
+pub fn read_journal_from(
     input: impl Read,
     what: &str,
     take: &mut dyn FnMut(Batch) -> ControlFlow<()>,

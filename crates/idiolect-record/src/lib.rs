@@ -33,7 +33,7 @@ mod schema;
 pub use batch::{Batch, BatchBuilder, CallKind, Row, RowKind};
 pub use error::RecordError;
 pub use info::{RecordingInfo, State, Summary};
-pub use journal::{Damage, read_journal};
+pub use journal::{Damage, read_journal, read_journal_from};
 pub use parquet_read::ParquetFile;
 pub use parquet_write::{ParquetWriter, Written};
 pub use reading::register;

@@ -8,7 +8,7 @@ use std::path::Path;
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as Physical};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Row};
 use crate::decode::{Chunk, Coded, Decoder, Numbers, Present};
 use crate::error::{RecordError, shown};
 use crate::group;
@@ -50,6 +50,8 @@ pub struct ParquetFile<R> {
     rows: u64,
     decoder: Decoder,
     bytes: Vec<u8>,
+    /// Room for rows that was given back.
+    rows_room: Vec<Row>,
 }
 
 impl ParquetFile<File> {
@@ -87,6 +89,7 @@ impl<R: Read + Seek> ParquetFile<R> {
             rows,
             decoder,
             bytes: Vec::new(),
+            rows_room: Vec::new(),
         })
     }
 
@@ -116,6 +119,18 @@ impl<R: Read + Seek> ParquetFile<R> {
         self.next_group += 1;
         self.rows_before += rows as u64;
         Ok(Some(batch))
+    }
+
+    /// Gives the room of a batch back, for the next one.
+    pub fn recycle(&mut self, batch: Batch) {
+        self.rows_room = batch.rows;
+    }
+
+    /// Room for rows, empty.
+    pub(crate) fn rows_room(&mut self) -> Vec<Row> {
+        let mut room = std::mem::take(&mut self.rows_room);
+        room.clear();
+        room
     }
 
     /// A column of text of the group at hand.

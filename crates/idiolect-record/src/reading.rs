@@ -8,7 +8,7 @@ use idiolect_trace::Record;
 use idiolect_trace::read::{Format, Recordings, SkipKind, SourceReport, register_recordings};
 
 use crate::batch::Batch;
-use crate::error::RecordError;
+use crate::error::{RecordError, shown};
 use crate::info::{FILE_NAME, RecordingInfo};
 use crate::journal::read_journal;
 use crate::keeper::{journal_path, segment_path};
@@ -59,15 +59,23 @@ fn recording(
         }
     }
     for number in parts.journals {
+        // Whoever records may have closed it by now.
+        let segment = segment_path(folder, number);
+        if segment.exists() {
+            if file(&segment, origin, take)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            continue;
+        }
         let path = journal_path(folder, number);
         let mut flow = ControlFlow::Continue(());
-        let damage = read_journal(&path, &mut |batch| {
-            flow = each(batch, origin, take);
+        let damage = read_journal(&path, &mut |mut batch| {
+            flow = each(&mut batch, origin, take);
             flow
         })?;
         let damaged = damage.cut_bytes + damage.broken_bytes;
         if damaged > 0 {
-            let text = format!("{damaged} bytes of {}", path.display());
+            let text = format!("{damaged} bytes of {}", shown(&path));
             report.skips.add(SkipKind::CutOff, 1, text.as_bytes());
         }
         if flow.is_break() {
@@ -79,16 +87,17 @@ fn recording(
 
 fn file(path: &Path, origin: &Arc<str>, take: Take<'_>) -> Result<ControlFlow<()>, RecordError> {
     let mut file = ParquetFile::open(path)?;
-    while let Some(batch) = file.next_batch()? {
-        if each(batch, origin, take).is_break() {
+    while let Some(mut batch) = file.next_batch()? {
+        if each(&mut batch, origin, take).is_break() {
             return Ok(ControlFlow::Break(()));
         }
+        file.recycle(batch);
     }
     Ok(ControlFlow::Continue(()))
 }
 
 /// Gives out the records of a batch, whose origin is the file's where they name none.
-fn each(mut batch: Batch, origin: &Arc<str>, take: Take<'_>) -> ControlFlow<()> {
+fn each(batch: &mut Batch, origin: &Arc<str>, take: Take<'_>) -> ControlFlow<()> {
     batch.fill_origin(origin);
     batch.records().try_for_each(take)
 }

@@ -43,7 +43,7 @@ impl Default for RecordingOptions {
     }
 }
 
-/// Records between two looks at the clock.
+/// Records between two looks at the clock, once there are that many: a source that is slow is looked at each time.
 const CLOCK_EVERY: usize = 64;
 
 /// Lifecycles and gaps are larger than calls: so many of them fill a frame.
@@ -235,7 +235,7 @@ impl Recording {
             || self.unwritten.others() >= UNWRITTEN_OTHERS
             || self.unwritten.streams() >= UNWRITTEN_OTHERS;
         if full
-            || (waiting.is_multiple_of(CLOCK_EVERY)
+            || ((waiting < CLOCK_EVERY || waiting.is_multiple_of(CLOCK_EVERY))
                 && self.last_write.elapsed() >= self.options.unwritten_time)
         {
             return self.write();

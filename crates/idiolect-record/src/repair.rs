@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::batch::Batch;
 use crate::error::RecordError;
@@ -151,7 +151,7 @@ fn close(folder: &Path, number: u64, result: &mut Repaired) -> Result<(), Record
 }
 
 /// Records and calls of a segment, all of which is read.
-fn count(path: &PathBuf) -> Result<(u64, u64), RecordError> {
+fn count(path: &Path) -> Result<(u64, u64), RecordError> {
     let mut file = ParquetFile::open(path)?;
     let mut calls = 0;
     while let Some(batch) = file.next_batch()? {

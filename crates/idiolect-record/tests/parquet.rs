@@ -1,5 +1,7 @@
 //! What is written to a Parquet file is what is read from it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::io::Cursor;

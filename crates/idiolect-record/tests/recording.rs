@@ -1,5 +1,8 @@
 //! Recordings: whole ones, and what is left of one that was killed, cut, damaged or has no room.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a child process tells its parent")]
+
 mod common;
 
 use std::fs;

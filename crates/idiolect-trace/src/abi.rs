@@ -28,11 +28,13 @@ pub enum Abi {
     Riscv64,
     /// SunOS 4.1, by the list of the data sets of the University of New Mexico, which counts from 1.
     Sunos,
+    /// macOS: names alone, since there is no table of its numbers here.
+    Darwin,
 }
 
 impl Abi {
     /// All of them: those of Linux, then the others.
-    pub const ALL: [Abi; 7] = [
+    pub const ALL: [Abi; 8] = [
         Abi::X86_64,
         Abi::I386,
         Abi::X32,
@@ -40,6 +42,7 @@ impl Abi {
         Abi::Arm,
         Abi::Riscv64,
         Abi::Sunos,
+        Abi::Darwin,
     ];
 
     /// Those of Linux, in the order in which its table and help list them.
@@ -62,6 +65,7 @@ impl Abi {
             Abi::Arm => "arm",
             Abi::Riscv64 => "riscv64",
             Abi::Sunos => "sunos",
+            Abi::Darwin => "darwin",
         }
     }
 
@@ -79,7 +83,7 @@ impl fmt::Display for Abi {
 
 /// The text names no ABI that there is a table for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such ABI: {0:?} (known: x86_64, i386, x32, aarch64, arm, riscv64, sunos)")]
+#[error("no such ABI: {0:?} (known: x86_64, i386, x32, aarch64, arm, riscv64, sunos, darwin)")]
 pub struct UnknownAbi(pub String);
 
 impl FromStr for Abi {
@@ -94,6 +98,7 @@ impl FromStr for Abi {
             "arm" | "arm32" => Abi::Arm,
             "riscv64" => Abi::Riscv64,
             "sunos" => Abi::Sunos,
+            "darwin" | "macos" => Abi::Darwin,
             _ => return Err(UnknownAbi(text.to_owned())),
         })
     }

@@ -15,32 +15,59 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+mod about;
+mod alphabet;
 mod archive;
+mod auditd;
+mod bpftrace;
+mod clock;
 mod detect;
 mod drive;
+mod dtruss;
 mod error;
+mod events;
+mod falco;
 mod format;
+mod gvisor;
 mod input;
 mod jsonl;
 mod line;
+mod lives;
+mod lttng;
+mod map;
+mod names;
 mod numbering;
+mod objects;
 mod open;
+mod pairing;
+mod perf_trace;
 mod recordings;
+mod selection;
+mod signal;
 mod skips;
 mod source;
 mod strace;
+mod sysdig;
+mod tetragon;
+mod text;
+mod time;
 mod tokens;
+mod tracee;
+mod tracepoint;
 mod unm;
 
+pub use about::{About, Completeness, Holds};
+pub use alphabet::{Alphabet, BadAlphabet};
 pub use detect::Foreign;
 pub use error::ReadError;
 pub use format::{Format, UnknownFormat};
 pub use jsonl::{check_record, write_jsonl};
+pub use map::{BadMap, Map, TimeUnit};
 pub use numbering::{Numbering, UnknownNumbering};
 pub use open::{read_bytes, read_path, read_paths};
 pub use recordings::{Recordings, register_recordings};
-pub(crate) use strace::signal_name;
-
+pub use selection::Selection;
+pub(crate) use signal::name as signal_name;
 pub use skips::{FileSkip, Skip, SkipKind, Skips, escape};
 
 use crate::{Abi, Record};
@@ -107,6 +134,9 @@ pub struct SourceReport {
     pub calls: u64,
     /// What was passed over.
     pub skips: Skips,
+    /// How it shows that some calls were chosen, if it does; set when the source ends.
+    pub selection: Option<Selection>,
+    pub(crate) seen: selection::Seen,
 }
 
 /// How the reading of everything that was named went.
@@ -195,7 +225,7 @@ impl Default for Limits {
 }
 
 /// How to read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
     /// The format; found by content where absent.
     pub format: Option<Format>,
@@ -204,6 +234,10 @@ pub struct ReadOptions {
     pub abi: Option<Abi>,
     /// The table of UNM's call numbers, which their files do not name.
     pub numbering: Option<Numbering>,
+    /// Where the parts of a call stand in tables and JSON of any layout; with it, all that is read is such.
+    pub map: Option<Arc<Map>>,
+    /// What each character stands for, where a character is a call.
+    pub alphabet: Option<Arc<Alphabet>>,
     /// Bounds.
     pub limits: Limits,
 }

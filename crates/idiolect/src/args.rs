@@ -3,13 +3,14 @@
 mod learning;
 mod model;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use idiolect_detect::SignalKind;
 use idiolect_trace::Abi;
 use idiolect_trace::assemble::Grouping;
-use idiolect_trace::read::{Format, Numbering, Part};
+use idiolect_trace::read::{Alphabet, Format, Map, Numbering, Part, ReadOptions};
 
 use model::MODELS;
 
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Convert(crate::commands::convert::Convert),
     #[cfg(feature = "parquet")]
     Repair(crate::commands::repair::Repair),
+    Formats(crate::commands::formats::Formats),
     Export(crate::commands::export::Export),
     Optimize(crate::commands::optimize::Optimize),
     Eval(crate::commands::eval::Eval),
@@ -69,8 +71,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
-    /// What the traces are written in: adfa, strace, unm, plain, jsonl or parquet [default: found by
-    /// content]
+    /// What the traces are written in, by a name of `idiolect formats` [default: found by content]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
@@ -83,6 +84,15 @@ pub(crate) struct Reading {
     /// or i386
     #[arg(long, value_name = "TABLE")]
     pub(crate) numbering: Option<Numbering>,
+
+    /// Read tables (CSV) or JSON lines of any layout: which column, by title or number, or JSON pointer
+    /// holds the name, pid, tid, time, errno, result or abi of a call
+    #[arg(long, value_name = "KEY=PLACE,...", value_parser = map)]
+    pub(crate) map: Option<Arc<Map>>,
+
+    /// Read text of which each character is a call, by this file: a line a character, with its call
+    #[arg(long, value_name = "FILE", value_parser = alphabet, conflicts_with = "map")]
+    pub(crate) alphabet: Option<Arc<Alphabet>>,
 
     /// What makes a stream: thread, process or file
     #[arg(long, value_name = "UNIT", default_value = "thread", value_parser = grouping)]
@@ -112,12 +122,28 @@ pub(crate) struct Judging {
     pub(crate) fail_on_anomaly: bool,
 }
 
+impl Reading {
+    /// The same for the library.
+    pub(crate) fn options(&self) -> ReadOptions {
+        ReadOptions {
+            format: self.format,
+            abi: self.abi,
+            numbering: self.numbering,
+            map: self.map.clone(),
+            alphabet: self.alphabet.clone(),
+            ..ReadOptions::default()
+        }
+    }
+}
+
 impl Default for Reading {
     fn default() -> Self {
         Reading {
             format: None,
             abi: None,
             numbering: None,
+            map: None,
+            alphabet: None,
             streams: Grouping::PerThread,
             part: Vec::new(),
         }
@@ -189,6 +215,8 @@ Examples:
   idiolect score nginx.idio suspect.strace
   idiolect score nginx.idio today/ --json | jq 'select(.verdict == \"anomalous\")'
   idiolect score adfa.idio ADFA-LD.zip --false-alarm-rate 5%
+  idiolect score web.idio audit.log
+  idiolect score web.idio calls.csv --map name=syscall,pid=PID,time=ts,unit=ms
 
 Where the traces are labelled, as ADFA-LD's are, how well the scores tell attacks from normal is shown
 at the end, with and without copies.")]
@@ -304,6 +332,28 @@ pub(crate) struct Demo {
     /// Also save the profile and unpack the recordings into this new folder, to try things on
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+}
+
+fn map(text: &str) -> Result<Arc<Map>, String> {
+    let map = text.parse::<Map>().map_err(|error| error.to_string())?;
+    Ok(Arc::new(map))
+}
+
+/// Largest file that is taken for an alphabet, in bytes.
+const MAX_ALPHABET: u64 = 1 << 20;
+
+fn alphabet(path: &str) -> Result<Arc<Alphabet>, String> {
+    let size = std::fs::metadata(Path::new(path)).map_err(|error| error.to_string())?;
+    if size.len() > MAX_ALPHABET {
+        return Err(format!(
+            "it is larger than {MAX_ALPHABET} bytes, so no alphabet"
+        ));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let alphabet = text
+        .parse::<Alphabet>()
+        .map_err(|error| error.to_string())?;
+    Ok(Arc::new(alphabet))
 }
 
 fn grouping(text: &str) -> Result<Grouping, String> {

@@ -29,6 +29,7 @@ pub(crate) fn from(input: Input<'_>, reading: &Reading, parts: &[Part]) -> Resul
     let mut collector = Collector::default();
     let read = input::read(input, reading, parts, &mut collector)?;
     let mut streams = collector.streams;
+    streams.selected = read.selected.is_some();
     streams.abis = read.abis.iter().map(Abi::to_string).collect();
     Ok(Collected {
         streams,

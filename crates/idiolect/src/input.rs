@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use idiolect_detect::profile::Profile;
 use idiolect_trace::assemble::{AssembleOptions, Assembler, StreamEvent};
 use idiolect_trace::read::{
-    self, FileSkip, Label, Part, ReadOptions, Sink, Source, SourceReport, Totals,
+    self, FileSkip, Label, Part, Selection, Sink, Source, SourceReport, Totals,
 };
 use idiolect_trace::{Abi, Record, StartKind, StreamId};
 use indicatif::ProgressBar;
@@ -91,6 +91,43 @@ pub(crate) struct Read {
     pub(crate) sources: u64,
     /// The ABIs of the calls in them.
     pub(crate) abis: BTreeSet<Abi>,
+    /// How many files hold only some of the calls, the first, and how it shows.
+    pub(crate) selected: Option<Selected>,
+}
+
+/// Files that hold only some of the calls of their threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Selected {
+    files: u64,
+    first: String,
+    how: Selection,
+}
+
+impl Selected {
+    fn and_more(&self) -> String {
+        match self.files {
+            1 => String::new(),
+            files => format!(" (and {})", ui::plural(files - 1, "other file")),
+        }
+    }
+}
+
+/// Says aloud where a profile of all calls is to judge some of them, or the other way round.
+fn warn_of_selection(profile: &Profile, read: &Read) {
+    match (&read.selected, profile.provenance.selected) {
+        (Some(selected), false) => ui::say(&format!(
+            "warning: {}{} holds only some calls: {}. The profile learned from traces of all calls, so what \
+             is missing will look odd: record all calls, or train on traces that were chosen alike",
+            selected.first,
+            selected.and_more(),
+            selected.how,
+        )),
+        (None, true) => ui::say(
+            "warning: the profile learned from traces that hold only some calls, and these seem to hold all: \
+             what is more will look odd. Train on traces of all calls",
+        ),
+        _ => {}
+    }
 }
 
 /// Refuses to judge calls that the profile was not made for: it knows none of their names, or fewer than
@@ -99,6 +136,7 @@ pub(crate) fn check_calls(profile: &Profile, read: &Read, calls: u64, unknown: u
     if calls == 0 {
         return Ok(());
     }
+    warn_of_selection(profile, read);
     if unknown < calls {
         return check_abis(profile, read, calls, unknown);
     }
@@ -156,12 +194,7 @@ pub(crate) fn read(
     parts: &[Part],
     handler: &mut dyn Handler,
 ) -> Result<Read> {
-    let options = ReadOptions {
-        format: reading.format,
-        abi: reading.abi,
-        numbering: reading.numbering,
-        ..ReadOptions::default()
-    };
+    let options = reading.options();
     let (wanted, bar): (&dyn Fn(&str) -> bool, _) = match &input {
         Input::Paths(_) => (&|_| true, ui::counter("reading")),
         Input::Embedded { wanted, .. } => (*wanted, ProgressBar::hidden()),
@@ -184,6 +217,7 @@ pub(crate) fn read(
         skipped_files: BTreeMap::new(),
         records: 0,
         abis: BTreeSet::new(),
+        selected: None,
         bar,
     };
     let said_aloud = matches!(input, Input::Paths(_));
@@ -217,6 +251,7 @@ pub(crate) fn read(
     Ok(Read {
         sources: feed.sources,
         abis: feed.abis,
+        selected: feed.selected,
     })
 }
 
@@ -236,6 +271,8 @@ struct Feed<'a> {
     records: u64,
     /// Of the calls used.
     abis: BTreeSet<Abi>,
+    /// Of the sources used.
+    selected: Option<Selected>,
     bar: ProgressBar,
 }
 
@@ -363,7 +400,15 @@ impl Sink for Feed<'_> {
         self.passing.flow()
     }
 
-    fn end(&mut self, _source: &Source, _report: &SourceReport) -> ControlFlow<()> {
+    fn end(&mut self, source: &Source, report: &SourceReport) -> ControlFlow<()> {
+        if let (true, Some(how)) = (self.taken, report.selection) {
+            let selected = self.selected.get_or_insert_with(|| Selected {
+                files: 0,
+                first: source.origin.to_string(),
+                how,
+            });
+            selected.files += 1;
+        }
         self.assembler
             .end_source(&mut |event| self.passing.event(&event));
         self.passing.flow()

@@ -194,6 +194,10 @@ impl Show {
                     iteration.number, iteration.surprise
                 ));
             }
+            FitEvent::Share { fold, share } => {
+                let bar = self.bar_of(*fold);
+                bar.set_position((share * BAR_STEPS as f64) as u64);
+            }
             FitEvent::Progress { fold, progress } => {
                 let held_out = self.held_out;
                 let bar = self.bar_of(*fold);

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Convert(args) => commands::convert::run(args),
         #[cfg(feature = "parquet")]
         Command::Repair(args) => commands::repair::run(args),
+        Command::Formats(args) => commands::formats::run(args),
         Command::Optimize(args) => commands::optimize::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Eval(args) => commands::eval::run(args),

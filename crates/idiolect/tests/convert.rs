@@ -96,7 +96,7 @@ fn a_call_without_a_number_is_not_lost_in_silence() {
     let ran = args(&[]);
     assert_eq!(ran.code, 1);
     let message = "2 of 5 calls are of 2 names that have no number on sunos (openat 1, statx 1): leave \
-                   them out with --drop, or write --to jsonl or plain";
+                   them out with --drop, or write --to jsonl or names";
     assert!(ran.err.contains(message), "{}", ran.err);
     assert!(!place.at("t.int").exists());
     let ran = args(&["--drop"]);

@@ -115,6 +115,30 @@ fn strace_text_and_our_own_records_score_the_same() {
     }
 }
 
+/// Without options it is the language model and the signal that RESULTS.md gives the evidence for.
+#[test]
+fn the_default_model() {
+    let place = Workplace::new(120);
+    let (normal, profile) = (place.path("normal"), place.path("app.idio"));
+    let trained = succeed(&["train", &normal, "-o", &profile]);
+    assert!(
+        trained.out.contains("threshold: distinct"),
+        "{}",
+        trained.out
+    );
+    let inspected = succeed(&["inspect", &profile]).out;
+    assert!(inspected.contains("n-gram model of order 8"), "{inspected}");
+    let odd = place.write("odd.strace", strace_text(&odd_calls(1)));
+    let explained = succeed(&["explain", &profile, &odd]).out;
+    assert!(explained.contains("ANOMALOUS: distinct"), "{explained}");
+    assert!(explained.contains("order of calls: unusual"), "{explained}");
+    assert!(explained.contains("mix of calls:   new"), "{explained}");
+    let scored = succeed(&["score", &profile, &odd, "--json"]).out;
+    for signal in ["novelty", "lacking", "sum", "distinct"] {
+        assert!(scored.contains(&format!("\"{signal}\":")), "{scored}");
+    }
+}
+
 #[test]
 fn one_seed_gives_one_file_whatever_the_threads() {
     let place = Workplace::new(120);

@@ -53,6 +53,16 @@ fn each_model_tells_odd_from_normal_and_says_what_it_measures() {
             "lookahead pairs in windows of 5 calls",
             "share of pairs unseen",
         ),
+        (
+            "som:4",
+            "self-organising map of 100 units, windows of 4 calls",
+            "distance of a window",
+        ),
+        (
+            "autoencoder:4,hidden=32,code=8,steps=1500",
+            "autoencoder, layers 32 + 8 + 32, windows of 4 calls",
+            "distance of a window",
+        ),
     ];
     for (model, described, unit) in models {
         let profile = place.path("model.idio");

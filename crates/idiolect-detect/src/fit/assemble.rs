@@ -68,6 +68,7 @@ impl Fitter<'_> {
                 .len(),
             calls: self.streams.calls(),
             abis: self.streams.abis.clone(),
+            selected: self.streams.selected,
             split: [
                 calibrate::units(&split.train, split.unit),
                 calibrate::units(&split.tune, split.unit),

@@ -1,5 +1,6 @@
 //! Why no profile came of it.
 
+use idiolect_nn::one_hot::OneHotError;
 use idiolect_nn::{ArchitectureError, CheckpointError, TrainError};
 
 use crate::split::TooLittle;
@@ -39,6 +40,9 @@ pub enum FitError {
     /// The hidden Markov model is out of bounds, or its training came to nothing.
     #[error("{0}")]
     Hmm(&'static str),
+    /// The model of windows is out of bounds, or there is no window.
+    #[error("{0}")]
+    Coder(OneHotError),
     /// The network is out of bounds.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),

@@ -37,6 +37,13 @@ pub enum FitEvent<'a> {
         /// Of how many at most.
         of: usize,
     },
+    /// A model that is trained in one go is so far.
+    Share {
+        /// Which fold, from 1, of how many.
+        fold: Option<(usize, usize)>,
+        /// How much is done, from 0 to 1.
+        share: f64,
+    },
     /// An epoch is done.
     Epoch {
         /// Which fold, from 1, of how many.

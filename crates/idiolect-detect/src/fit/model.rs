@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::NetworkConfig;
-use crate::Windows;
 use crate::hmm::HmmConfig;
 use crate::tables::TableConfig;
+use crate::{CoderConfig, Windows};
 
 /// A model before it is fitted, for whatever vocabulary the data have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum ModelConfig {
     Table(TableConfig),
     /// A hidden Markov model.
     Hmm(HmmConfig),
+    /// A model that rebuilds windows: a self-organising map or an autoencoder.
+    Coder(CoderConfig),
 }
 
 impl ModelConfig {
@@ -26,6 +28,7 @@ impl ModelConfig {
         match self {
             ModelConfig::Network(config) => config.train.seed,
             ModelConfig::Hmm(config) => config.seed,
+            ModelConfig::Coder(config) => config.seed(),
             ModelConfig::Table(_) => 0,
         }
     }
@@ -35,6 +38,7 @@ impl ModelConfig {
         match &mut self {
             ModelConfig::Network(config) => config.train.seed = seed,
             ModelConfig::Hmm(config) => config.seed = seed,
+            ModelConfig::Coder(config) => *config = config.with_seed(seed),
             ModelConfig::Table(_) => {}
         }
         self
@@ -44,6 +48,7 @@ impl ModelConfig {
     pub fn is_language_model(&self) -> bool {
         match self {
             ModelConfig::Network(_) | ModelConfig::Hmm(_) => true,
+            ModelConfig::Coder(_) => false,
             ModelConfig::Table(config) => {
                 matches!(config, TableConfig::Ngram { .. } | TableConfig::Ppm { .. })
             }
@@ -63,6 +68,7 @@ impl ModelConfig {
         match self {
             ModelConfig::Network(config) => config.network.architecture(vocab).weight_count(),
             ModelConfig::Hmm(config) => config.weight_count(vocab),
+            ModelConfig::Coder(config) => config.weight_count(vocab),
             ModelConfig::Table(_) => 0,
         }
     }

@@ -11,7 +11,7 @@ use crate::tables::TableConfig;
 use crate::{SignalKind, SignalSettings, Unit, Vocabulary};
 
 /// The format that this version writes. 2 added models of windows, one-hot input and the history; 3
-/// tables and hidden Markov models; 4 the sets of calls of training streams.
+/// tables and hidden Markov models; 4 the sets of calls of training streams, and models that rebuild windows.
 pub(super) const FORMAT: u32 = 4;
 /// The newest format that this version reads.
 pub(super) const READER: u32 = 4;
@@ -19,8 +19,8 @@ pub(super) const READER: u32 = 4;
 pub(super) const FIRST_READER: u32 = 1;
 /// The oldest that reads every network.
 const NETWORK_READER: u32 = 2;
-/// The oldest that reads every model.
-const MODEL_READER: u32 = 3;
+/// The oldest that reads tables and hidden Markov models.
+const TABLE_READER: u32 = 3;
 /// The oldest that reads sets of calls.
 pub(super) const SETS_READER: u32 = 4;
 /// The key in safetensors' metadata under which the header lies.
@@ -85,6 +85,16 @@ pub(super) enum ModelHeader {
         table: TableConfig,
     },
     Hmm(HmmHeader),
+    Som {
+        /// Calls in a window.
+        window: usize,
+        units: usize,
+    },
+    Autoencoder {
+        window: usize,
+        hidden: usize,
+        code: usize,
+    },
 }
 
 /// A hidden Markov model and its probability of an unknown call.
@@ -116,7 +126,8 @@ impl ModelHeader {
         match self {
             ModelHeader::Lstm(network) if network.embedding.is_some() => FIRST_READER,
             ModelHeader::Lstm(_) | ModelHeader::Window { .. } => NETWORK_READER,
-            ModelHeader::Table { .. } | ModelHeader::Hmm(_) => MODEL_READER,
+            ModelHeader::Table { .. } | ModelHeader::Hmm(_) => TABLE_READER,
+            ModelHeader::Som { .. } | ModelHeader::Autoencoder { .. } => FORMAT,
         }
     }
 }
@@ -167,6 +178,9 @@ pub struct Provenance {
     /// The ABIs of those calls, by name; empty where they are not known.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub abis: BTreeSet<String>,
+    /// Whether some of the traces hold only calls that were chosen, as by the rules of auditd.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub selected: bool,
     /// Units that trained, tuned and calibrated.
     pub split: [usize; 3],
     /// How the calibration scores were made, in words.

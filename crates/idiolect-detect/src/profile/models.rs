@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use idiolect_nn::one_hot::{Autoencoder, Map};
 use idiolect_nn::{Architecture, Weights};
 
 use super::Model;
@@ -10,7 +11,7 @@ use super::error::Problem;
 use super::header::{HmmHeader, ModelHeader, NetworkHeader};
 use crate::hmm::{HmmModel, HmmParameters};
 use crate::tables::{Grams, LookaheadPairs, PairParts, Parts, TableConfig, TableError, TableModel};
-use crate::{LstmModel, Vocabulary, WindowModel, Windows};
+use crate::{Coder, CoderModel, LstmModel, Vocabulary, WindowModel, Windows};
 
 /// What the file says of a model, and its tensors by name.
 pub(super) fn parts(model: &Model) -> (ModelHeader, Vec<(String, Tensor<'_>)>) {
@@ -51,6 +52,32 @@ pub(super) fn parts(model: &Model) -> (ModelHeader, Vec<(String, Tensor<'_>)>) {
                 ("hmm.emission", Tensor::floats(&[calls, states], emission)),
             ];
             (header, named(tensors))
+        }
+        Model::Coder(model) => coder_parts(model),
+    }
+}
+
+fn coder_parts(model: &CoderModel) -> (ModelHeader, Vec<(String, Tensor<'_>)>) {
+    let window = model.window();
+    match model.coder() {
+        Coder::Map(map) => {
+            let (units, weights) = (map.units(), map.weights());
+            let tensor = Tensor::floats(&[weights.len() / units, units], weights);
+            let header = ModelHeader::Som { window, units };
+            (header, named([("som.units", tensor)]))
+        }
+        Coder::Autoencoder(network) => {
+            let tensors = network.tensors().into_iter().map(|(name, shape, values)| {
+                let tensor = Tensor::floats(&shape, values);
+                (format!("autoencoder.{name}"), tensor)
+            });
+            let [hidden, code] = network.widths();
+            let header = ModelHeader::Autoencoder {
+                window,
+                hidden,
+                code,
+            };
+            (header, tensors.collect())
         }
     }
 }
@@ -166,6 +193,27 @@ pub(super) fn of_parts(
         }
         ModelHeader::Table { table } => Model::Table(table_of(*table, vocab, &mut own)?),
         ModelHeader::Hmm(header) => Model::Hmm(hmm_of(header, vocab, &mut own)?),
+        ModelHeader::Som { window, units } => {
+            let weights = own.rows("som.units", *units)?;
+            let map = Map::from_weights(*window, vocab, *units, weights);
+            let map = map.map_err(|error| Problem::Shape(format!("model {place}: {error}")))?;
+            Model::Coder(CoderModel::new(vocab, Coder::Map(map)))
+        }
+        ModelHeader::Autoencoder {
+            window,
+            hidden,
+            code,
+        } => {
+            let mut weights = Vec::new();
+            for name in Autoencoder::TENSORS {
+                let name = format!("autoencoder.{name}");
+                weights.push(own.take(&name)?.into_floats(&name)?.1);
+            }
+            let network = Autoencoder::from_weights(*window, vocab, *hidden, *code, &weights);
+            let network =
+                network.map_err(|error| Problem::Shape(format!("model {place}: {error}")))?;
+            Model::Coder(CoderModel::new(vocab, Coder::Autoencoder(network)))
+        }
     };
     match own.tensors.keys().next() {
         None => Ok(model),

@@ -3,29 +3,27 @@
 //! In 2021 a recording is a `.sc` file, alone or in a `.zip` or a folder of its name, with a `.json` that
 //! says when an exploit began; folders say what it is for: `training`, `validation`, `test/normal`,
 //! `test/normal_and_attack`. In 2019 recordings are `.txt` files beside a `runs.csv`, without a split.
-//! A line is a call's entry (`>`) or its return (`<`); entries are read. A stream is a thread.
+//! Both are text of sysdig, and `idiolect-trace` reads them. A stream is a thread; calls that were entered
+//! before the recording began have no time and are left out.
 //!
 //! What is validated on in LID-DS is normal and not tested on, so it is learned from here: thresholds come
 //! from streams that are held out.
 
-mod line;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use idiolect_detect::Stream;
-use idiolect_trace::StartKind;
+use idiolect_detect::{Stream, Streams};
+use idiolect_trace::read::{Format, ReadOptions, Sink, SkipKind, read_path};
+use idiolect_trace::{Record, StartKind};
 use serde::Deserialize;
 
-use self::line::{Clock, Entry};
 use super::reader::{Exploit, Gatherer, Label};
 use super::{DataError, DataSet, Role};
 
 const NS_A_SECOND: f64 = 1e9;
-/// Longest line that is read whole; the fields that are wanted stand at its beginning.
-const LINE_BYTES: u64 = 1 << 20;
 /// Longest description that is read.
 const JSON_BYTES: u64 = 1 << 20;
 
@@ -92,7 +90,7 @@ fn of_2019(path: &Path, gatherer: &mut Gatherer) -> Result<(), DataError> {
             false => None,
         };
         let role = if attacked { Role::Attack } else { Role::Normal };
-        recording(&file, role, exploit, Clock::OfDay, gatherer)?;
+        recording(&file, role, exploit, gatherer)?;
     }
     Ok(())
 }
@@ -121,7 +119,7 @@ fn of_2021(path: &Path, gatherer: &mut Gatherer) -> Result<(), DataError> {
                 );
                 continue;
             }
-            recording(&file, role, exploit, Clock::Epoch, gatherer)?;
+            recording(&file, role, exploit, gatherer)?;
         }
     }
     if gatherer.len() == 0 {
@@ -231,67 +229,58 @@ struct Thread {
     times: Vec<u64>,
 }
 
+/// Sorts the calls of a recording by thread.
+struct Threads<'a> {
+    streams: &'a mut Streams,
+    threads: BTreeMap<u32, Thread>,
+    /// Nothing is kept from this time on.
+    until: u64,
+}
+
+impl Sink for Threads<'_> {
+    fn record(&mut self, record: Record) -> ControlFlow<()> {
+        if let Record::Call(call) = record
+            && let (Some(tid), Some(time_ns)) = (call.stream.tid, call.time_ns)
+            && time_ns < self.until
+        {
+            let thread = self.threads.entry(tid).or_default();
+            thread.symbols.push(self.streams.symbol(call.name.as_str()));
+            thread.times.push(time_ns);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Reads one recording.
 fn recording(
     path: &Path,
     role: Role,
     exploit: Option<Exploit>,
-    clock: Clock,
     gatherer: &mut Gatherer,
 ) -> Result<(), DataError> {
-    let io = |source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut threads: BTreeMap<u64, Thread> = BTreeMap::new();
-    // Nothing is learned from what comes after an exploit.
-    let until = match (role, exploit) {
-        (Role::Train, Some(Exploit::At(began))) => began,
-        _ => u64::MAX,
-    };
-    let mut unread = 0;
-    let mut each = |line: &[u8], clock: &mut Clock, gatherer: &mut Gatherer| {
-        let Some(entry) = Entry::parse(line, clock) else {
-            unread += 1;
-            return;
-        };
-        if let Entry::Call { time_ns, tid, name } = entry
-            && time_ns < until
-        {
-            let thread = threads.entry(tid).or_default();
-            thread.symbols.push(gatherer.streams.symbol(&name));
-            thread.times.push(time_ns);
-        }
-    };
-    let mut lines = |input: &mut dyn BufRead, gatherer: &mut Gatherer| -> io::Result<()> {
-        let mut clock = clock;
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if (&mut *input)
-                .take(LINE_BYTES)
-                .read_until(b'\n', &mut line)?
-                == 0
-            {
-                return Ok(());
-            }
-            if !line.trim_ascii().is_empty() {
-                each(&line, &mut clock, gatherer);
-            }
-        }
+    // An archive holds other files too, which are told by their content.
+    let is_archive = path.extension().is_some_and(|ending| ending == "zip");
+    let options = ReadOptions {
+        format: (!is_archive).then_some(Format::Sysdig),
+        ..ReadOptions::default()
     };
     gatherer.begin_recording();
-    if path.extension().is_some_and(|ending| ending == "zip") {
-        let (mut zip, place) = entry_of(path, "sc").map_err(io)?;
-        let entry = zip
-            .by_index(place)
-            .map_err(|error| io(io::Error::other(error)))?;
-        lines(&mut BufReader::new(entry), gatherer).map_err(io)?;
-    } else {
-        let file = File::open(path).map_err(io)?;
-        lines(&mut BufReader::new(file), gatherer).map_err(io)?;
-    }
-    gatherer.pass_over("a line that is no call of LID-DS".to_owned(), unread);
+    let mut sink = Threads {
+        streams: &mut gatherer.streams,
+        threads: BTreeMap::new(),
+        // Nothing is learned from what comes after an exploit.
+        until: match (role, exploit) {
+            (Role::Train, Some(Exploit::At(began))) => began,
+            _ => u64::MAX,
+        },
+    };
+    let totals = read_path(path, &options, &mut sink)?;
+    let threads = sink.threads;
+    let unread = [SkipKind::Unparsed, SkipKind::TooLong].map(|kind| totals.skipped(kind));
+    gatherer.pass_over(
+        "a line that is no event of sysdig".to_owned(),
+        unread.iter().sum(),
+    );
     let name = path
         .file_stem()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());

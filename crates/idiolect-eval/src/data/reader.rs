@@ -12,7 +12,7 @@ use idiolect_trace::{Record, StartKind};
 use super::{About, DataError, DataSet, Role};
 
 /// How one's own traces are read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Format, ABI, numbering, bounds.
     pub options: ReadOptions,
@@ -244,7 +244,10 @@ impl Sink for Gather<'_> {
         ControlFlow::Continue(())
     }
 
-    fn end(&mut self, _source: &Source, _report: &SourceReport) -> ControlFlow<()> {
+    fn end(&mut self, _source: &Source, report: &SourceReport) -> ControlFlow<()> {
+        if self.of_source.is_some() {
+            self.gatherer.streams.selected |= report.selection.is_some();
+        }
         let mut events = Vec::new();
         self.assembler.end_source(&mut |event| events.push(event));
         events.iter().for_each(|event| self.event(event));

@@ -14,11 +14,15 @@
 //!
 //! Of the normal streams the family `rare` makes a legal call of a probability of 0.01: it must not be found.
 
+mod limits;
+
 use idiolect_detect::{Stream, Streams};
 use idiolect_nn::Rng;
 use idiolect_trace::StartKind;
 
 use super::{About, DataError, DataSet, Role};
+
+pub(super) use limits::read as read_limits;
 
 /// States of the automaton.
 const STATES: usize = 10;
@@ -49,30 +53,29 @@ pub(super) fn read(seed: u64) -> Result<DataSet, DataError> {
     let mut maker = Maker {
         truth: Truth::new(seed),
         rng: Rng::from_parts(&[seed, u64::from_le_bytes(*b"streams\0")]),
-        streams: Streams::default(),
-        about: Vec::new(),
+        made: Made::default(),
     };
     for _ in 0..TRAIN {
         let calls = maker.normal();
-        maker.push(Role::Train, None, &calls);
+        maker.made.push(Role::Train, None, &calls);
     }
     for _ in 0..NORMAL {
         let calls = maker.until(|calls| !calls.iter().any(|call| call.starts_with("rare")));
-        maker.push(Role::Normal, None, &calls);
+        maker.made.push(Role::Normal, None, &calls);
     }
     for _ in 0..WITH_RARE {
         let calls = maker.until(|calls| calls.iter().any(|call| call.starts_with("rare")));
-        maker.push(Role::Normal, Some("rare"), &calls);
+        maker.made.push(Role::Normal, Some("rare"), &calls);
     }
     for _ in 0..EACH {
         let calls = maker.disordered();
-        maker.push(Role::Attack, Some("order"), &calls);
+        maker.made.push(Role::Attack, Some("order"), &calls);
     }
     for _ in 0..EACH {
         let mut calls = maker.normal();
         let place = 1 + maker.rng.below(calls.len() - 2);
         calls.insert(place, "unseen".to_owned());
-        maker.push(Role::Attack, Some("unseen"), &calls);
+        maker.made.push(Role::Attack, Some("unseen"), &calls);
     }
     for _ in 0..EACH {
         let mut calls = maker.normal();
@@ -83,18 +86,13 @@ pub(super) fn read(seed: u64) -> Result<DataSet, DataError> {
                 _ => {}
             }
         }
-        maker.push(Role::Attack, Some("long-range"), &calls);
+        maker.made.push(Role::Attack, Some("long-range"), &calls);
     }
     for _ in 0..EACH {
         let calls = maker.truth.draw(&mut maker.rng, true);
-        maker.push(Role::Attack, Some("mix"), &calls);
+        maker.made.push(Role::Attack, Some("mix"), &calls);
     }
-    DataSet::new(
-        format!("synthetic/{seed}"),
-        maker.streams,
-        maker.about,
-        Vec::new(),
-    )
+    maker.made.named(format!("synthetic/{seed}"))
 }
 
 /// The automaton that normal streams come from.
@@ -217,6 +215,12 @@ impl Truth {
 struct Maker {
     truth: Truth,
     rng: Rng,
+    made: Made,
+}
+
+/// Streams that were made, each a recording of its own.
+#[derive(Default)]
+struct Made {
     streams: Streams,
     about: Vec<About>,
 }
@@ -249,7 +253,9 @@ impl Maker {
             }
         }
     }
+}
 
+impl Made {
     fn push(&mut self, role: Role, family: Option<&str>, calls: &[String]) {
         let recording = self.about.len() as u32;
         let symbols = calls.iter().map(|call| self.streams.symbol(call));
@@ -267,6 +273,10 @@ impl Maker {
             times: None,
             exploit_ns: None,
         });
+    }
+
+    fn named(self, name: String) -> Result<DataSet, DataError> {
+        DataSet::new(name, self.streams, self.about, Vec::new())
     }
 }
 

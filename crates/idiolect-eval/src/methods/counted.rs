@@ -3,8 +3,8 @@
 use std::iter;
 use std::sync::Arc;
 
-use idiolect_detect::Vocabulary;
 use idiolect_detect::tables::{Escape, Smoothing, TableConfig};
+use idiolect_detect::{Token, Vocabulary};
 
 use super::{Built, Job, Method, PerCall};
 
@@ -43,16 +43,22 @@ pub fn counted() -> Vec<Arc<dyn Method>> {
 
 fn count(config: TableConfig, job: &Job<'_>) -> Result<Built, String> {
     let vocabulary = job.vocabulary();
-    let streams = job.tokens(&vocabulary).into_iter();
-    let sequences =
-        streams.map(|(start, tokens)| iter::once(Vocabulary::start(start)).chain(tokens));
-    let table = config.count(vocabulary.len(), sequences);
+    let table = config.count(vocabulary.len(), sequences(job, &vocabulary));
     let table = table.map_err(|error| error.to_string())?;
     Ok(Built {
         bytes: table.bytes() as u64,
         detector: table.into_detector(),
         vocabulary,
     })
+}
+
+/// The streams, each behind its start.
+pub(super) fn sequences(
+    job: &Job<'_>,
+    vocabulary: &Vocabulary,
+) -> impl Iterator<Item = impl Iterator<Item = Token>> {
+    let streams = job.tokens(vocabulary).into_iter();
+    streams.map(|(start, tokens)| iter::once(Vocabulary::start(start)).chain(tokens))
 }
 
 #[cfg(test)]

@@ -70,6 +70,39 @@ impl Method for Language {
     }
 
     fn fit(&self, job: &Job<'_>, progress: &mut Progress<'_>) -> Result<Fitted, MethodError> {
+        let learned = self.learn(job, progress)?;
+        Ok(Fitted {
+            bytes: learned.bytes()?,
+            model: Box::new(OfProfile(learned.profile)),
+            held_out: Some(learned.held_out),
+            is_fresh: learned.is_fresh,
+        })
+    }
+}
+
+/// A profile that was fitted.
+pub(super) struct Learned {
+    pub(super) profile: Profile,
+    /// As in [`Fitted`].
+    pub(super) held_out: Vec<usize>,
+    pub(super) is_fresh: bool,
+}
+
+impl Learned {
+    /// Bytes of its file.
+    pub(super) fn bytes(&self) -> Result<u64, MethodError> {
+        let bytes = self.profile.to_bytes().map_err(MethodError::unfit)?;
+        Ok(bytes.len() as u64)
+    }
+}
+
+impl Language {
+    /// Fits a profile.
+    pub(super) fn learn(
+        &self,
+        job: &Job<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Learned, MethodError> {
         let parts = Parts::of(job.streams, &self.configure)?;
         let streams = only(job.streams, &parts.learned);
         let job = &Job {
@@ -85,11 +118,9 @@ impl Method for Language {
             Some(Ok(profile)) => profile,
             _ => train(job, &config, progress)?,
         };
-        let bytes = profile.to_bytes().map_err(MethodError::unfit)?.len() as u64;
-        Ok(Fitted {
-            model: Box::new(OfProfile(profile)),
-            held_out: Some(parts.held_out),
-            bytes,
+        Ok(Learned {
+            profile,
+            held_out: parts.held_out,
             is_fresh,
         })
     }

@@ -1,11 +1,8 @@
 //! Nearest neighbour on bags of n-grams.
 
-use std::collections::HashMap;
-
 use idiolect_detect::Streams;
-use rayon::prelude::*;
 
-use super::bag::{Calls, unit_grams};
+use super::index::Index;
 use super::{Fitted, Job, Method, MethodError, Model, Progress, Readout, Score};
 
 /// A stream's cosine distance to the nearest training stream, as vectors of how often each sequence of up to
@@ -41,61 +38,26 @@ impl Method for Nearest {
     }
 
     fn fit(&self, job: &Job<'_>, _progress: &mut Progress<'_>) -> Result<Fitted, MethodError> {
-        let calls = Calls::of(job.streams);
-        let of = calls.translate(job.streams);
-        let mut occurs: HashMap<u64, Vec<(u32, f32)>> = HashMap::new();
-        for (place, stream) in job.streams.iter().enumerate() {
-            for (gram, weight) in unit_grams(&stream.symbols, &of, self.longest) {
-                occurs.entry(gram).or_default().push((place as u32, weight));
-            }
-        }
-        let entries: usize = occurs.values().map(Vec::len).sum();
+        let index = Index::of(job.streams, self.longest);
         Ok(Fitted {
-            bytes: (occurs.len() * size_of::<u64>() + entries * size_of::<(u32, f32)>()) as u64,
-            model: Box::new(Index {
-                calls,
-                longest: self.longest,
-                streams: job.streams.len(),
-                occurs,
-            }),
+            bytes: index.bytes(),
+            model: Box::new(Neighbours(index)),
             held_out: None,
             is_fresh: true,
         })
     }
 }
 
-/// For each sequence the training streams that have it, with its weight in each.
 #[derive(Debug)]
-struct Index {
-    calls: Calls,
-    longest: usize,
-    streams: usize,
-    occurs: HashMap<u64, Vec<(u32, f32)>>,
-}
+struct Neighbours(Index);
 
-impl Model for Index {
+impl Model for Neighbours {
     fn score(&self, streams: &Streams, places: &[usize], threads: usize) -> Vec<Score> {
-        let of = self.calls.translate(streams);
-        super::on_threads(threads, || {
-            let scored = places.par_iter().map_init(
-                || vec![0.0; self.streams],
-                |products, &place| {
-                    products.fill(0.0);
-                    for (gram, weight) in unit_grams(&streams.get(place).symbols, &of, self.longest)
-                    {
-                        for &(other, of_other) in self.occurs.get(&gram).into_iter().flatten() {
-                            products[other as usize] += weight * of_other;
-                        }
-                    }
-                    let nearest = products.iter().copied().fold(0.0, f32::max);
-                    Score {
-                        whole: vec![(1.0 - nearest).max(0.0)],
-                        after_each: None,
-                    }
-                },
-            );
-            scored.collect()
-        })
+        let distance = |products: &[f32]| {
+            let nearest = products.iter().copied().fold(0.0, f32::max);
+            (1.0 - nearest).max(0.0)
+        };
+        self.0.score(streams, places, threads, distance)
     }
 }
 

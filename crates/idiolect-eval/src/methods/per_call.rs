@@ -28,6 +28,7 @@ type Build = dyn Fn(&Job<'_>) -> Result<Built, String> + Send + Sync;
 pub struct PerCall {
     name: String,
     settings: String,
+    is_seeded: bool,
     build: Arc<Build>,
 }
 
@@ -41,7 +42,16 @@ impl PerCall {
         PerCall {
             name: name.into(),
             settings: settings.into(),
+            is_seeded: false,
             build: Arc::new(build),
+        }
+    }
+
+    /// The same, whose fits depend on the job's seed.
+    pub fn seeded(self) -> Self {
+        PerCall {
+            is_seeded: true,
+            ..self
         }
     }
 }
@@ -71,7 +81,7 @@ impl Method for PerCall {
     }
 
     fn is_seeded(&self) -> bool {
-        false
+        self.is_seeded
     }
 
     fn fit(&self, job: &Job<'_>, _progress: &mut Progress<'_>) -> Result<Fitted, MethodError> {
@@ -150,7 +160,7 @@ pub(super) fn hear(
 /// The scores of a stream from the surprises of its symbols. A gap's own counts for nothing, nor do those of so
 /// many calls at the beginning and after a gap, of which the detector says nothing; a window does not reach
 /// over a gap.
-fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
+pub(super) fn of_surprises(symbols: &[u32], surprises: &[f32], silent: usize) -> Score {
     const WINDOW: usize = SignalSettings::WINDOW;
     let (mut sum, mut calls) = (0.0, 0u32);
     let mut grams: HashMap<[u32; 3], (f64, u32)> = HashMap::new();

@@ -19,6 +19,7 @@ pub use config::{
 };
 pub use corpus::{Corpus, IGNORE};
 pub use evaluate::{Evaluation, mean_loss, mean_objective};
+pub(crate) use optimiser::{Moments, step};
 pub use report::{EpochEnd, EpochReport, Phase, Progress, RunEnd, TrainError};
 pub use trainer::Trainer;
 

@@ -1,5 +1,7 @@
 //! Records of every shape, for round trips.
 
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
 use std::sync::Arc;
 
 use idiolect_trace::{

@@ -6,9 +6,10 @@ use crate::read::{Format, Label, Part};
 use crate::table;
 
 mod foreign;
+mod tracers;
 
 pub use foreign::Foreign;
-pub(crate) use foreign::by_magic;
+pub(crate) use foreign::{by_magic, is_binary};
 
 /// Bytes of a file that are looked at.
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
@@ -72,6 +73,19 @@ pub(crate) fn detect(head: &[u8], hints: Hints) -> Detected {
     if let Some(foreign) = foreign::by_lines(&lines) {
         return Detected::Foreign(foreign);
     }
+    if lines.iter().filter(|line| is_auditd(line)).count() * 2 > lines.len() {
+        return Detected::Known(Format::Auditd);
+    }
+    if let Some(format) = tracers::by_lines(&lines) {
+        return Detected::Known(format);
+    }
+    // Logs of a sandbox hold more than calls, and the output of a program may stand between them.
+    if lines.iter().any(|line| contains(line, b" strace.go:")) {
+        return Detected::Known(Format::Gvisor);
+    }
+    if lines.iter().any(|line| is_dtruss_header(line)) {
+        return Detected::Known(Format::Dtruss);
+    }
     if is_strace(&lines) {
         return Detected::Known(Format::Strace);
     }
@@ -131,9 +145,25 @@ fn by_json(lines: &[&[u8]]) -> Option<Detected> {
     });
     Some(if ours {
         Detected::Known(Format::Jsonl)
+    } else if let Some(format) = tracers::by_json(lines) {
+        Detected::Known(format)
     } else {
-        Detected::Foreign(foreign::json(lines))
+        foreign::json(lines)
     })
+}
+
+/// A record of an audit log, or what `ausearch` puts between events.
+fn is_auditd(line: &[u8]) -> bool {
+    *line == *b"----"
+        || line.starts_with(b"time->")
+        || contains(line, b"audit_lost=")
+        || (contains(line, b"type=") && contains(line, b"audit(") && contains(line, b"): ")
+            || contains(line, b" msg=audit("))
+}
+
+/// `PID/THRD  RELATIVE  ELAPSD    CPU SYSCALL(args)                  = return`
+fn is_dtruss_header(line: &[u8]) -> bool {
+    contains(line, b"SYSCALL(args)") && line.ends_with(b"= return")
 }
 
 /// At least a quarter of the lines, since a program's output may be glued in between.

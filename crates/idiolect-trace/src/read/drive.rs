@@ -22,6 +22,17 @@ pub(crate) struct Driven {
     pub(crate) refusal: Option<String>,
 }
 
+impl Driven {
+    /// Of a source of which nothing was read.
+    pub(crate) fn nothing() -> Self {
+        Driven {
+            flow: ControlFlow::Continue(()),
+            units: 0,
+            refusal: None,
+        }
+    }
+}
+
 /// Feeds every line of `input` to `reader`, holding at most one line and one chunk in memory.
 ///
 /// A line longer than `limit` bytes is counted and passed over; since it may have held a call, a [`Gap`]
@@ -96,7 +107,7 @@ impl Lines<'_> {
                 break;
             }
             let mut rest = &chunk[..n];
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            while let Some(end) = memchr::memchr(b'\n', rest) {
                 if self.piece(&rest[..end]).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }

@@ -54,13 +54,24 @@ pub enum ReadError {
     /// The format cannot be told from the content.
     #[error(
         "{origin}: cannot tell which format this text is in; it begins {excerpt:?}. \
-         If it is a trace, name its format (--format strace, adfa, plain, jsonl or unm)"
+         If it is a trace, name its format (--format; `idiolect formats` lists them), or the columns of a \
+         table of calls (--map)"
     )]
     Unrecognised {
         /// The source.
         origin: Arc<str>,
         /// Its beginning.
         excerpt: String,
+    },
+    /// The format says nothing without this option.
+    #[error("{origin}: {format} cannot be read without {option}")]
+    Needs {
+        /// The source.
+        origin: Arc<str>,
+        /// Its format.
+        format: Format,
+        /// What to add to the command line.
+        option: &'static str,
     },
     /// Pairs of process and call numbers whose table nobody named.
     #[error(

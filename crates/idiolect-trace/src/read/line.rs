@@ -30,6 +30,7 @@ impl Emitter<'_> {
         if matches!(record, Record::Call(_)) {
             self.report.calls += 1;
         }
+        self.report.seen.record(&record);
         self.sink.record(record)
     }
 

@@ -5,13 +5,28 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::Abi;
+use crate::read::alphabet::read_letters;
+use crate::read::auditd::AuditdReader;
+use crate::read::bpftrace::BpftraceReader;
 use crate::read::detect::{self, Detected, HEAD_BYTES, Hints};
 use crate::read::drive::{Driven, drive};
+use crate::read::dtruss::DtrussReader;
+use crate::read::events::EventReader;
+use crate::read::falco::Falco;
+use crate::read::gvisor::GvisorReader;
 use crate::read::input::{Counted, Head, Meter, UnpackBound};
 use crate::read::jsonl::JsonlReader;
+use crate::read::line::LineReader;
+use crate::read::lttng::LttngReader;
+use crate::read::map::{JsonReader, TableReader};
+use crate::read::perf_trace::PerfTraceReader;
 use crate::read::skips::EXCERPT_BYTES;
 use crate::read::strace::StraceReader;
+use crate::read::sysdig::{SysdigJsonReader, SysdigReader};
+use crate::read::tetragon::Tetragon;
 use crate::read::tokens::{Words, read_words};
+use crate::read::tracee::Tracee;
+use crate::read::tracepoint::TracepointReader;
 use crate::read::unm::{Plausibility, UnmReader};
 use crate::read::{
     FileSkip, Foreign, Format, ReadError, ReadOptions, Sink, SkipKind, Source, SourceReport,
@@ -79,7 +94,8 @@ impl Reading<'_> {
                     other_abi: self.options.abi.is_some_and(|abi| abi != Abi::I386),
                     numbering: self.options.numbering.is_some(),
                 };
-                detect::detect(bytes, hints)
+                self.by_options(bytes)
+                    .unwrap_or_else(|| detect::detect(bytes, hints))
             }
         };
         let origin = item.origin.clone();
@@ -104,12 +120,53 @@ impl Reading<'_> {
                 return Err(ReadError::Unrecognised { origin, excerpt });
             }
         };
+        if let Some(option) = self.needs(format) {
+            return Err(ReadError::Needs {
+                origin,
+                format,
+                option,
+            });
+        }
         let source = Source {
             origin,
             format,
             label: label.filter(|_| format == Format::Adfa),
         };
         self.known_source(item, &source, &mut head.then(rest))
+    }
+
+    /// The format that the options speak of, where one of them describes this text.
+    fn by_options(&self, head: &[u8]) -> Option<Detected> {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        let is_text = detect::by_magic(text).is_none() && !detect::is_binary(text);
+        if !is_text || text.trim_ascii().is_empty() {
+            return None;
+        }
+        if self.options.map.is_some() {
+            let first = text.trim_ascii_start();
+            let format = match first.first() {
+                Some(b'{' | b'[') => Format::Json,
+                _ => Format::Csv,
+            };
+            return Some(Detected::Known(format));
+        }
+        let alphabet = self.options.alphabet.as_ref()?;
+        alphabet
+            .fits(text)
+            .then_some(Detected::Known(Format::Letters))
+    }
+
+    /// The option without which a format says nothing, where it is not given.
+    fn needs(&self, format: Format) -> Option<&'static str> {
+        match format {
+            Format::Csv | Format::Json if self.options.map.is_none() => Some(
+                "--map, which says where the parts of a call stand (--map name=syscall,pid=PID)",
+            ),
+            Format::Letters if self.options.alphabet.is_none() => {
+                Some("--alphabet FILE, which says what each character stands for")
+            }
+            _ => None,
+        }
     }
 
     fn known_source(&mut self, item: &Item, source: &Source, input: &mut dyn Read) -> Flow {
@@ -143,6 +200,7 @@ impl Reading<'_> {
             return Ok(ControlFlow::Break(()));
         }
         judge(source, &report, driven.units)?;
+        report.selection = report.seen.selection(source.format, report.calls);
         self.totals.add(source, &report);
         Ok(self.sink.end(source, &report))
     }
@@ -156,20 +214,22 @@ impl Reading<'_> {
         let origin = &source.origin;
         let limit = self.options.limits.line_bytes;
         let sink = &mut *self.sink;
-        match source.format {
-            Format::Adfa => read_words(Words::Adfa, input, origin, report, sink),
+        let options = self.options;
+        let mut reader: Box<dyn LineReader + '_> = match source.format {
+            Format::Adfa => return read_words(Words::Adfa, input, origin, report, sink),
             Format::Plain => {
-                let words = Words::Plain(self.options.abi);
-                read_words(words, input, origin, report, sink)
+                let words = Words::Plain(options.abi);
+                return read_words(words, input, origin, report, sink);
             }
-            Format::Jsonl => {
-                let mut reader = JsonlReader::new(origin.clone());
-                drive(&mut reader, input, origin, limit, report, sink)
-            }
-            Format::Unm => {
-                let mut reader = UnmReader::new(origin.clone(), self.options, &mut self.unm);
-                drive(&mut reader, input, origin, limit, report, sink)
-            }
+            Format::Jsonl => Box::new(JsonlReader::new(origin.clone())),
+            Format::Unm => Box::new(UnmReader::new(origin.clone(), options, &mut self.unm)),
+            Format::Strace => Box::new(StraceReader::new(source, options)),
+            Format::Sysdig => Box::new(SysdigReader::new(source, options)),
+            Format::SysdigJson => Box::new(SysdigJsonReader::new(source, options)),
+            Format::PerfTrace => Box::new(PerfTraceReader::new(source, options)),
+            Format::PerfScript | Format::Ftrace => Box::new(TracepointReader::new(source, options)),
+            Format::Bpftrace => Box::new(BpftraceReader::new(source, options)),
+            Format::Lttng => Box::new(LttngReader::new(source, options)),
             Format::Parquet | Format::Recording => {
                 let reason = match source.format {
                     Format::Recording => "a recording is a folder: name that",
@@ -183,11 +243,39 @@ impl Reading<'_> {
                     refusal: Some(reason.to_owned()),
                 });
             }
-            Format::Strace => {
-                let mut reader = StraceReader::new(source, self.options);
-                drive(&mut reader, input, origin, limit, report, sink)
+            Format::Auditd => Box::new(AuditdReader::new(origin.clone(), options)),
+            Format::Falco => {
+                let tool = Falco::new(options.abi);
+                Box::new(EventReader::new(tool, origin.clone(), options))
             }
-        }
+            Format::Tracee => {
+                let tool = Tracee::new(options.abi);
+                Box::new(EventReader::new(tool, origin.clone(), options))
+            }
+            Format::Tetragon => {
+                let tool = Tetragon::new(options.abi);
+                Box::new(EventReader::new(tool, origin.clone(), options))
+            }
+            Format::Gvisor => Box::new(GvisorReader::new(origin.clone(), options)),
+            Format::Dtruss => Box::new(DtrussReader::new(origin.clone(), options)),
+            Format::Csv => {
+                let map = options.map.clone().unwrap_or_default();
+                Box::new(TableReader::new(origin.clone(), map, options))
+            }
+            Format::Json => {
+                let map = options.map.clone().unwrap_or_default();
+                Box::new(JsonReader::new(origin.clone(), map, options))
+            }
+            Format::Letters => {
+                return match &options.alphabet {
+                    Some(alphabet) => {
+                        read_letters(alphabet, options.abi, input, origin, report, sink)
+                    }
+                    None => Ok(Driven::nothing()),
+                };
+            }
+        };
+        drive(&mut *reader, input, origin, limit, report, sink)
     }
 
     /// Tells the sink of a file that is passed over whole.
@@ -232,8 +320,9 @@ fn judge(source: &Source, report: &SourceReport, units: u64) -> Result<(), ReadE
         total: units,
         units: match source.format {
             Format::Adfa | Format::Plain => "words",
-            Format::Strace | Format::Jsonl | Format::Unm => "lines",
             Format::Parquet | Format::Recording => "rows",
+            Format::Letters => "characters",
+            _ => "lines",
         },
         first_line: first.first_line,
         excerpt: first.excerpt.clone(),

@@ -5,7 +5,6 @@
 //! | `prefix` | process, time, number and pointer before an event |
 //! | `event`, `ending`, `message` | the event: call, result, signal, exit, message of strace |
 //! | `threads` | which stream an event belongs to, and which calls are open |
-//! | `clock` | times that grow |
 //! | `guess` | the ABI, where nothing names it |
 //!
 //! A call is yielded once, when it returns, with the time of its entry. A thread has one open call at a
@@ -16,25 +15,22 @@
 
 use std::ops::ControlFlow;
 
-mod clock;
 mod ending;
 mod event;
 mod guess;
 mod message;
 mod prefix;
-mod text;
 mod threads;
 
-pub(crate) use self::event::signal_name;
-
-use self::clock::Clock;
 use self::ending::Ending;
 use self::event::{Event, Half, Tail};
 use self::guess::Guess;
 use self::message::Message;
 use self::prefix::Prefix;
 use self::threads::{Begins, Key, Threads};
+use crate::read::clock::Clock;
 use crate::read::line::{Emitter, LineReader};
+use crate::read::text;
 use crate::read::{ReadOptions, SkipKind, Source};
 use crate::{CallName, Gap, GapCause, GapScope, Record, table};
 

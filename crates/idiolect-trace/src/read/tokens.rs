@@ -187,7 +187,8 @@ pub(crate) fn parse_decimal(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number| *number <= MAX_NUMBER)
 }
 
-fn parse_number(text: &str) -> Option<u32> {
+/// A call's number, in decimal or after `0x` in hexadecimal.
+pub(crate) fn parse_number(text: &str) -> Option<u32> {
     match text.strip_prefix("0x") {
         Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             u32::from_str_radix(hex, 16)

@@ -47,6 +47,8 @@ pub struct StraceWriter<W> {
     next: u32,
     /// The last call of a thread, where a lifecycle may come to it.
     held: HashMap<u32, Call>,
+    /// Exits without a status, until it is known that no exec of another thread was why.
+    silent: HashMap<u32, Lifecycle>,
     /// Records of children that came before their parent's call, by the parent's number.
     waiting: HashMap<u32, Waiting>,
     /// The parent that each child waits for.
@@ -72,6 +74,7 @@ impl<W: Write> StraceWriter<W> {
             used: HashSet::new(),
             next: 1,
             held: HashMap::new(),
+            silent: HashMap::new(),
             waiting: HashMap::new(),
             waits_for: HashMap::new(),
             count: 0,
@@ -86,6 +89,7 @@ impl<W: Write> StraceWriter<W> {
     pub fn push(&mut self, record: &Record) -> io::Result<()> {
         match record {
             Record::Call(call) => {
+                self.make_way(&call.stream)?;
                 let thread = self.thread(&call.stream);
                 self.take(thread, record.clone())
             }
@@ -107,6 +111,11 @@ impl<W: Write> StraceWriter<W> {
         held.sort_by_key(|(thread, call)| (call.time_ns, *thread));
         for (thread, call) in held {
             self.line(thread, &call, "", call.outcome)?;
+        }
+        let mut silent: Vec<(u32, Lifecycle)> = self.silent.drain().collect();
+        silent.sort_by_key(|(thread, lifecycle)| (lifecycle.time_ns, *thread));
+        for (thread, lifecycle) in silent {
+            self.ended(thread, &lifecycle)?;
         }
         Ok((self.out, self.unsaid))
     }
@@ -130,7 +139,20 @@ impl<W: Write> StraceWriter<W> {
         number
     }
 
+    /// Writes the end of a thread whose number another one now has.
+    fn make_way(&mut self, id: &StreamId) -> io::Result<()> {
+        let number = id.tid.or(id.tgid).unwrap_or(0);
+        if self.silent.contains_key(&number)
+            && !self.threads.contains_key(&identity(id))
+            && let Some(exit) = self.silent.remove(&number)
+        {
+            return self.ended(number, &exit);
+        }
+        Ok(())
+    }
+
     fn lifecycle(&mut self, lifecycle: &Lifecycle, record: &Record) -> io::Result<()> {
+        self.make_way(&lifecycle.stream)?;
         match lifecycle.kind {
             LifecycleKind::Fork | LifecycleKind::Clone => self.born(lifecycle),
             LifecycleKind::Exec | LifecycleKind::Exit => {
@@ -154,6 +176,9 @@ impl<W: Write> StraceWriter<W> {
                 return self.release_all();
             }
             return Ok(());
+        }
+        if let Some(exit) = self.silent.remove(&thread) {
+            self.ended(thread, &exit)?;
         }
         match record {
             Record::Call(call) => self.call(thread, call),
@@ -239,25 +264,38 @@ impl<W: Write> StraceWriter<W> {
     }
 
     fn exec(&mut self, thread: u32, lifecycle: &Lifecycle) -> io::Result<()> {
-        let held = self.held.remove(&thread);
-        // The new program goes on under the same number.
-        self.threads.insert(identity(&lifecycle.stream), thread);
-        match held {
-            Some(call) if is_exec(&call) && call.outcome == Some(Outcome::Returned(0)) => {
-                let program = lifecycle.executable.as_deref().map(quoted);
-                let folder = if call.name.as_str() == "execveat" {
-                    "AT_FDCWD, "
-                } else {
-                    ""
-                };
-                let args = program.map_or(String::new(), |program| format!("{folder}{program}"));
-                self.line(thread, &call, &args, call.outcome)
-            }
-            held => {
-                self.unsaid.lifecycles += 1;
-                held.map_or(Ok(()), |call| self.line(thread, &call, "", call.outcome))
-            }
+        let Some(call) = self.held.remove(&thread) else {
+            self.unsaid.lifecycles += 1;
+            return Ok(());
+        };
+        if !is_exec(&call) || call.outcome != Some(Outcome::Returned(0)) {
+            self.unsaid.lifecycles += 1;
+            return self.line(thread, &call, "", call.outcome);
         }
+        let mut args = lifecycle
+            .executable
+            .as_deref()
+            .map_or_else(String::new, quoted);
+        if call.name.as_str() == "execveat" && !args.is_empty() {
+            args.insert_str(0, "AT_FDCWD, ");
+        }
+        let first = self.thread(&lifecycle.stream);
+        if first == thread {
+            return self.line(thread, &call, &args, call.outcome);
+        }
+        // The process's first thread, which ends by this, gives its number to the one that called.
+        self.silent.remove(&first);
+        self.head(thread, &call)?;
+        writeln!(self.out, "{}({args} <unfinished ...>", call.name)?;
+        self.stamp(first, lifecycle.time_ns)?;
+        writeln!(self.out, "+++ superseded by execve in pid {thread} +++")?;
+        self.head(first, &call)?;
+        writeln!(self.out, "<... {} resumed>) = 0", call.name)?;
+        if let Some(parent) = &lifecycle.parent {
+            self.threads.remove(&identity(parent));
+        }
+        self.used.remove(&thread);
+        Ok(())
     }
 
     fn exit(&mut self, thread: u32, lifecycle: &Lifecycle) -> io::Result<()> {
@@ -266,8 +304,16 @@ impl<W: Write> StraceWriter<W> {
             self.unsaid.lifecycles += 1;
             self.release(waiting)?;
         }
-        let id = identity(&lifecycle.stream);
-        self.threads.remove(&id);
+        if lifecycle.status.is_none() {
+            // An exec of another thread may be why.
+            self.silent.insert(thread, lifecycle.clone());
+            return Ok(());
+        }
+        self.ended(thread, lifecycle)
+    }
+
+    fn ended(&mut self, thread: u32, lifecycle: &Lifecycle) -> io::Result<()> {
+        self.threads.remove(&identity(&lifecycle.stream));
         self.used.remove(&thread);
         self.stamp(thread, lifecycle.time_ns)?;
         match lifecycle.status {

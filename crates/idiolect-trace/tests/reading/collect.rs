@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use idiolect_trace::Record;
 use idiolect_trace::read::{
     FileSkip, ReadError, ReadOptions, Sink, Source, SourceReport, Totals, read_bytes, read_path,
 };
+use idiolect_trace::{Call, Gap, Lifecycle, Record};
 
 #[derive(Debug, Default)]
 pub(crate) struct Collect {
@@ -56,6 +56,30 @@ impl Collect {
                 _ => name("<other>"),
             })
             .collect()
+    }
+
+    pub(crate) fn calls(&self) -> Vec<&Call> {
+        let calls = self.records.iter().filter_map(|record| match record {
+            Record::Call(call) => Some(call),
+            _ => None,
+        });
+        calls.collect()
+    }
+
+    pub(crate) fn lives(&self) -> Vec<&Lifecycle> {
+        let lives = self.records.iter().filter_map(|record| match record {
+            Record::Lifecycle(life) => Some(life),
+            _ => None,
+        });
+        lives.collect()
+    }
+
+    pub(crate) fn gaps(&self) -> Vec<&Gap> {
+        let gaps = self.records.iter().filter_map(|record| match record {
+            Record::Gap(gap) => Some(gap),
+            _ => None,
+        });
+        gaps.collect()
     }
 
     pub(crate) fn origins(&self) -> Vec<&str> {

@@ -7,9 +7,12 @@
 
 mod adfa;
 mod archives;
+mod auditd;
 mod captures;
 mod collect;
 mod files;
 mod jsonl;
+mod map;
+mod tools;
 mod unm;
 mod words;

@@ -82,7 +82,7 @@ pub(crate) fn try_read(name: &str, text: &[u8], options: &ReadOptions) -> Result
     let mut read = Read::default();
     let options = ReadOptions {
         format: Some(Format::Strace),
-        ..*options
+        ..options.clone()
     };
     read_bytes(name, text, &options, &mut read)?;
     Ok(read)

@@ -3,9 +3,10 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use idiolect_detect::ModelConfig;
 use idiolect_detect::hmm::{HmmConfig, HmmModel};
 use idiolect_detect::tables::{Escape, LookaheadPairs, MAX_ORDER, Smoothing, TableConfig};
+use idiolect_detect::{CoderConfig, ModelConfig};
+use idiolect_nn::one_hot::{Autoencoder, AutoencoderConfig, Map, MapConfig, WindowCounts};
 
 /// A model that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub(crate) enum ModelName {
     Table(TableConfig),
     /// A hidden Markov model; its seed is settled elsewhere.
     Hmm(HmmConfig),
+    /// A model that rebuilds windows; its seed too.
+    Coder(CoderConfig),
 }
 
 /// What is learned where nothing is asked for: the language model that the evaluation supports (RESULTS.md).
@@ -39,6 +42,8 @@ const MOST_ITERATIONS: usize = 100_000;
 /// The least that an iteration must bring, in nats a call.
 const TOLERANCE: f64 = 1e-4;
 
+const MOST_STEPS: usize = 10_000_000;
+
 /// What the help says of the models.
 pub(crate) const MODELS: &str = "\
 Models (--model NAME[:SETTING,...], as in ngram:order=12 or stide:6; a bare number is the order, or the states):
@@ -51,7 +56,9 @@ Models (--model NAME[:SETTING,...], as in ngram:order=12 or stide:6; a bare numb
   t-stide     windows rare or never seen: order=6, rare=0.00001 of all windows
   frequency   windows by how rare they are: order=6
   lookahead   pairs of calls never seen so far apart (pH): order=9
-The score of the last four is no surprise; what it is measured in is said with it.";
+  som         windows by their distance to a self-organising map: order=6, side=10, steps=100000
+  autoencoder windows by how badly a network rebuilds them: order=6, hidden=64, code=16, steps=3000
+The score of the last six is no surprise; what it is measured in is said with it.";
 
 /// Reads `NAME[:SETTING...]`.
 pub(crate) fn model(text: &str) -> Result<ModelName, String> {
@@ -90,8 +97,40 @@ pub(crate) fn model(text: &str) -> Result<ModelName, String> {
             tolerance: settings.take("tolerance", TOLERANCE)?,
             seed: 0,
         }),
+        "som" => ModelName::Coder(CoderConfig::Som {
+            len: settings.order(WINDOW, 1, WindowCounts::MAX_LEN)?,
+            map: MapConfig {
+                side: settings.number_of("side", MapConfig::USUAL.side, 2, Map::MAX_SIDE)?,
+                steps: settings.number_of("steps", MapConfig::USUAL.steps, 1, MOST_STEPS)?,
+                seed: 0,
+            },
+        }),
+        "autoencoder" => ModelName::Coder(CoderConfig::Autoencoder {
+            len: settings.order(WINDOW, 1, WindowCounts::MAX_LEN)?,
+            network: AutoencoderConfig {
+                hidden: settings.number_of(
+                    "hidden",
+                    AutoencoderConfig::USUAL.hidden,
+                    1,
+                    Autoencoder::MAX_WIDTH,
+                )?,
+                code: settings.number_of(
+                    "code",
+                    AutoencoderConfig::USUAL.code,
+                    1,
+                    Autoencoder::MAX_WIDTH,
+                )?,
+                steps: settings.number_of(
+                    "steps",
+                    AutoencoderConfig::USUAL.steps,
+                    1,
+                    MOST_STEPS,
+                )?,
+                seed: 0,
+            },
+        }),
         _ => {
-            let names = "lstm, ngram, markov, ppm, hmm, stide, t-stide, frequency or lookahead";
+            let names = "lstm, ngram, markov, ppm, hmm, stide, t-stide, frequency, lookahead, som or autoencoder";
             return Err(format!("a model is {names}"));
         }
     };
@@ -111,6 +150,7 @@ impl ModelName {
             ModelName::Lstm => None,
             ModelName::Table(config) => Some(ModelConfig::Table(config)),
             ModelName::Hmm(config) => Some(ModelConfig::Hmm(HmmConfig { seed, ..config })),
+            ModelName::Coder(config) => Some(ModelConfig::Coder(config.with_seed(seed))),
         }
     }
 }
@@ -151,7 +191,18 @@ impl<'a> Settings<'a> {
         most: usize,
     ) -> Result<usize, String> {
         let bare = self.take("", usual)?;
-        let number = self.take(name, bare)?;
+        self.number_of(name, bare, least, most)
+    }
+
+    /// A number in this range, by its name.
+    fn number_of(
+        &mut self,
+        name: &str,
+        usual: usize,
+        least: usize,
+        most: usize,
+    ) -> Result<usize, String> {
+        let number = self.take(name, usual)?;
         if (least..=most).contains(&number) {
             Ok(number)
         } else {
@@ -214,6 +265,9 @@ mod tests {
             ("t-stide:rare=nan", "rare"),
             ("ppm:escape=e", "escape=e"),
             ("hmm:0", "states=0"),
+            ("som:side=1", "side=1: it is 2 to 64"),
+            ("autoencoder:code=0", "code=0"),
+            ("autoencoder:side=3", "has no setting"),
         ] {
             let error = model(bad).unwrap_err();
             assert!(error.contains(why), "{bad}: {error}");

@@ -19,19 +19,26 @@ Examples:
   idiolect eval --data adfa-ld=ADFA-LD.zip --detectors lstm,novelty,sum:lstm+novelty -o results/
   idiolect eval --data unm=unm/ --data lid-ds=SCENARIO/ --seeds 5 -o results/
   idiolect eval --data unm/xlock=unm/ --learn-from adfa-ld=ADFA-LD.zip
+  idiolect eval --data synthetic/limits --detectors ngram,ngram-12,stide,lstm,novelty,bag-1
   idiolect eval --suite quick                          made-up data: anyone can run it
   idiolect eval --suite paper --data adfa-ld=ADFA-LD.zip -o results/
   idiolect eval --suite seed ADFA-LD/Training_Data_Master
 
 Every detector is fitted on normal streams alone, its thresholds come from normal streams that it did not
 learn from, and what is tested on is scored once. Data sets: adfa-ld, unm (every valid pairing, of the
-unpacked archive), unm/xlock (one), lid-ds (a scenario), synthetic or synthetic=SEED (made up, with known
-truth); any other name is your own data. A set without a split is folded.
+unpacked archive), unm/xlock (one), lid-ds (a scenario), synthetic and synthetic/limits (made up, with known
+truth; =SEED for others); any other name is your own data. A set without a split is folded.
 
-Detectors: lstm (--model lstm of train), lstm-200, lstm-2x400, kim-200, kim-400, kim-2x400, seed; novelty,
-novelty/kth, bag-1, bag-3, k-means, isolation-forest; lstm/distinct3 is the mean over distinct 3-grams, and
-lstm/window the largest over 20 calls.
-Combined: RULE:ONE+ANOTHER, where the rule is sum, max, relu, mean, vote, tippett or ranks.
+Detectors:
+  lstm (--model lstm of train), lstm-200, lstm-2x400, kim-200, kim-400, kim-2x400, seed
+  bilstm (two LSTMs, one of them backwards: whole streams only), hmm
+  markov, ngram-3, ngram-5, ngram, ngram-12, kneser-ney, ppm, stide-3, stide, stide-10, t-stide, frequency,
+  lookahead, som, autoencoder
+  novelty, novelty/kth, bag-1, bag-3, svm-1, svm-3, k-means, isolation-forest (whole streams)
+What goes call by call has lstm/distinct3 (mean over distinct 3-grams) and lstm/window (largest mean over 20
+calls) besides its mean, lstm.
+Combined: RULE:ONE+ANOTHER, where the rule is sum, max, relu, mean, vote, tippett or
+ranks.
 
 With -o, results.json, results.csv and table.md are written into the folder, and fits and scores are kept in
 it: after Ctrl-C the same command goes on.")]
@@ -50,13 +57,18 @@ pub(crate) struct Eval {
     learn_from: Option<String>,
 
     /// Detectors, separated by commas; the others are compared with the first
-    /// [default: lstm,ngram,stide,novelty,sum:lstm+novelty,sum:ngram+novelty,bag-3,k-means,isolation-forest]
+    /// [default: ngram/distinct3,ngram,lstm,stide,novelty,sum:lstm+novelty,sum:ngram+novelty,bag-3,k-means,isolation-forest]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     detectors: Vec<String>,
 
     /// Folder for results, and for what an interrupted run goes on from
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+
+    /// Also write streams.csv into the folder: the score of every tested stream by every detector, those
+    /// on the wrong side first
+    #[arg(long, requires = "output")]
+    score_lists: bool,
 
     /// Folds of a data set that has no split of its own
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(2..=20))]

@@ -268,6 +268,12 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
                 "{} of its pairs with the calls before never seen",
                 ui::percent(f64::from(surprising.surprise))
             ),
+            Measure::Distance => {
+                format!(
+                    "the calls up to here: {:.2} from what is usual",
+                    surprising.surprise
+                )
+            }
             Measure::Surprise | Measure::Rarity => {
                 format!("{:.1} {}", surprising.surprise, measure.unit())
             }
@@ -296,9 +302,9 @@ fn one_as_text(explained: &Explained, judge: &Judge<'_>) -> String {
         } else {
             expected.join(", ")
         };
-        // Pairs say what would fit, not how likely it is.
+        // Some say what would fit, not how likely it is.
         let label = match measure {
-            Measure::UnseenPairs => "would fit",
+            Measure::UnseenPairs | Measure::Distance => "would fit",
             _ => "expected ",
         };
         text += &format!("       {label} {expected}\n");

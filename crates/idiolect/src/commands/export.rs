@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Export) -> Result<u8> {
     let model = &profile.models[0];
     let Some(network) = model.network() else {
         bail!(
-            "{}: its model ({}) is no network, and ONNX files hold networks",
+            "{}: its model ({}) is no network, and ONNX files hold networks (train --model lstm)",
             args.profile.display(),
             model.detector().kind()
         );

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use anyhow::Result;
 use idiolect_detect::profile::{Model, Profile};
 use idiolect_detect::tables::{TableConfig, TableModel};
-use idiolect_detect::{LstmModel, SignalKind, Unit};
+use idiolect_detect::{Coder, LstmModel, SignalKind, Unit};
 use idiolect_nn::Form;
 use idiolect_trace::StartKind;
 use idiolect_trace::read::escape;
@@ -141,6 +141,12 @@ fn as_text(profile: &Profile) -> String {
     for source in &from.sources {
         line("", escape(source.as_bytes()));
     }
+    if from.selected {
+        line(
+            "",
+            "some of them hold only calls that were chosen".to_owned(),
+        );
+    }
     line(
         "split",
         format!(
@@ -205,6 +211,21 @@ fn described(model: &Model) -> String {
                 ui::plural(parameters.states, "state"),
                 ui::count(parameters.calls)
             )
+        }
+        Model::Coder(model) => {
+            let (window, bytes) = (model.window(), ui::count(model.bytes()));
+            match model.coder() {
+                Coder::Map(map) => format!(
+                    "self-organising map of {} units, windows of {window} calls, {bytes} bytes",
+                    map.units()
+                ),
+                Coder::Autoencoder(network) => {
+                    let [hidden, code] = network.widths();
+                    format!(
+                        "autoencoder, layers {hidden} + {code} + {hidden}, windows of {window} calls, {bytes} bytes"
+                    )
+                }
+            }
         }
         _ => model.network().map(network_described).map_or_else(
             || model.detector().kind().to_owned(),
@@ -286,6 +307,10 @@ fn as_json(profile: &Profile) -> serde_json::Value {
                 Model::Table(model) => {
                     shown["table"] = json!(model.config());
                     shown["entries"] = json!(model.entries());
+                    shown["bytes"] = json!(model.bytes());
+                }
+                Model::Coder(model) => {
+                    shown["window"] = json!(model.window());
                     shown["bytes"] = json!(model.bytes());
                 }
                 Model::Hmm(model) => shown["states"] = json!(model.parameters().states),

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod formats;
 pub(crate) mod inspect;
 pub(crate) mod optimize;
 pub(crate) mod plot;

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Optimize) -> Result<u8> {
     let mut reduced = Profile::load(&args.profile)?;
     if let Some(model) = full.models.iter().find(|model| model.network().is_none()) {
         bail!(
-            "{}: its model ({}) is no network, and has no weights to reduce",
+            "{}: its model ({}) is no network, and has no weights to reduce (train --model lstm makes one)",
             args.profile.display(),
             model.detector().kind()
         );

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::contains;
+use super::{Detected, contains};
+use crate::read::Format;
 
 /// What a file that cannot be read looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,18 +34,8 @@ pub enum Foreign {
     Safetensors,
     Utf16,
     Binary,
-    Auditd,
-    Sysdig,
-    LidDs,
-    FalcoJson,
-    SysdigJson,
-    Tracee,
-    Tetragon,
+    AusearchCsv,
     Json,
-    PerfScript,
-    PerfTrace,
-    Ftrace,
-    Lttng,
     NumberPairs,
     Html,
     Xml,
@@ -58,9 +49,16 @@ impl Foreign {
                 ". Unpack it, or pack it as .gz, .tar.gz or .zip"
             }
             Foreign::Utf16 => ". Convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
+            Foreign::Parquet => {
+                ". One of records is read from a file of its own, not out of a pipe or an archive"
+            }
             Foreign::Profile => ": it is what the traces are scored with",
             Foreign::Scap => ". Write it out as text first (sysdig -r FILE)",
             Foreign::PerfData => ". Write it out as text first (perf script)",
+            Foreign::TraceDat => ". Write it out as text first (trace-cmd report)",
+            Foreign::Ctf => ". Write it out as text first (babeltrace2 FOLDER)",
+            Foreign::AusearchCsv => ". Write it out with ausearch --raw",
+            Foreign::Json => ". If it holds calls, say where (--map name=/POINTER,pid=/POINTER)",
             Foreign::NumberPairs => ". Name the table of its call numbers (--numbering)",
             _ => "",
         }
@@ -94,18 +92,10 @@ impl fmt::Display for Foreign {
             Foreign::Safetensors => "a safetensors file",
             Foreign::Utf16 => "UTF-16 text",
             Foreign::Binary => "binary data",
-            Foreign::Auditd => "a log of auditd",
-            Foreign::Sysdig => "text of sysdig or Falco",
-            Foreign::LidDs => "text of sysdig in the form of LID-DS",
-            Foreign::FalcoJson => "alerts of Falco",
-            Foreign::SysdigJson => "JSON of sysdig",
-            Foreign::Tracee => "JSON of Tracee",
-            Foreign::Tetragon => "JSON of Tetragon",
+            Foreign::AusearchCsv => {
+                "the table of ausearch --format csv, which names neither calls nor processes"
+            }
             Foreign::Json => "JSON, but not of idiolect's records",
-            Foreign::PerfScript => "text of perf script",
-            Foreign::PerfTrace => "text of perf trace",
-            Foreign::Ftrace => "text of ftrace",
-            Foreign::Lttng => "text of LTTng (babeltrace)",
             Foreign::NumberPairs => "pairs of a process number and a call, as in UNM's data",
             Foreign::Html => "an HTML page",
             Foreign::Xml => "XML",
@@ -183,7 +173,7 @@ fn safetensors(head: &[u8]) -> Option<Foreign> {
 /// Whether more than one byte in twenty is one that text does not have.
 ///
 /// Not every such byte decides: a traced program's output may be glued into a trace.
-pub(super) fn is_binary(head: &[u8]) -> bool {
+pub(crate) fn is_binary(head: &[u8]) -> bool {
     let odd = head
         .iter()
         .filter(|byte| {
@@ -196,109 +186,58 @@ pub(super) fn is_binary(head: &[u8]) -> bool {
 }
 
 /// Which program's JSON this is.
-pub(super) fn json(lines: &[&[u8]]) -> Foreign {
-    let has = |key: &[u8]| lines.iter().any(|line| contains(line, key));
-    if has(b"\"output_fields\"") {
-        Foreign::FalcoJson
-    } else if has(b"\"evt.num\"") || has(b"\"evt.type\"") {
-        Foreign::SysdigJson
-    } else if has(b"\"process_kprobe\"")
-        || has(b"\"process_exec\"")
-        || has(b"\"process_exit\"")
-        || has(b"\"process_close\"")
-        || has(b"\"process_connect\"")
-        || has(b"\"process_listen\"")
-        || has(b"\"process_tracepoint\"")
+pub(super) fn json(lines: &[&[u8]]) -> Detected {
+    let has = |key: &str| {
+        let key = format!("\"{key}\"");
+        lines.iter().any(|line| contains(line, key.as_bytes()))
+    };
+    let any = |keys: &[&str]| keys.iter().any(|key| has(key));
+    if has("output_fields") {
+        Detected::Known(Format::Falco)
+    } else if any(&[
+        "process_kprobe",
+        "process_exec",
+        "process_exit",
+        "process_close",
+        "process_connect",
+        "process_listen",
+        "process_tracepoint",
+    ]) {
+        Detected::Known(Format::Tetragon)
+    } else if has("eventName")
+        || (has("threadStartTime") && has("processorId"))
+        || (has("workload") && has("policies"))
     {
-        Foreign::Tetragon
-    } else if has(b"\"eventName\"")
-        || (has(b"\"threadStartTime\"") && has(b"\"processorId\""))
-        || (has(b"\"workload\"") && has(b"\"policies\""))
-    {
-        Foreign::Tracee
+        Detected::Known(Format::Tracee)
     } else {
-        Foreign::Json
+        Detected::Foreign(Foreign::Json)
     }
 }
 
-/// Which program's text this is: the first of these of which more than half of the lines are.
+/// Whether more than half of the lines are of auditd.
 pub(super) fn by_lines(lines: &[&[u8]]) -> Option<Foreign> {
-    type Test = (fn(&[u8]) -> bool, Foreign);
-    const TESTS: &[Test] = &[
-        (is_auditd, Foreign::Auditd),
-        (is_sysdig, Foreign::Sysdig),
-        (is_lid_ds, Foreign::LidDs),
-        (is_perf_trace, Foreign::PerfTrace),
-        (is_perf_script, Foreign::PerfScript),
-        (is_ftrace, Foreign::Ftrace),
-        (is_lttng, Foreign::Lttng),
-    ];
-    TESTS.iter().find_map(|(test, foreign)| {
-        let alike = lines.iter().filter(|line| test(line)).count();
-        (alike * 2 > lines.len()).then_some(*foreign)
-    })
+    let alike = lines.iter().filter(|line| is_ausearch_csv(line)).count();
+    (alike * 2 > lines.len()).then_some(Foreign::AusearchCsv)
 }
 
-fn is_auditd(line: &[u8]) -> bool {
-    *line == *b"----" || line.starts_with(b"time->") || {
-        (line.starts_with(b"type=") || line.starts_with(b"node=")) && contains(line, b"msg=audit(")
-    }
-}
-
-fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty())
-}
-
-fn is_number(word: &[u8]) -> bool {
-    !word.is_empty() && word.iter().all(u8::is_ascii_digit)
-}
-
-fn is_direction(word: &[u8]) -> bool {
-    matches!(word, b">" | b"<")
-}
-
-/// `131 16:17:57.881730713 0 cat (20072) < execve res=0`
-fn is_sysdig(line: &[u8]) -> bool {
-    let mut head = words(line);
-    head.next().is_some_and(is_number)
-        && head.next().is_some_and(|time| time.contains(&b'.'))
-        && words(line).skip(2).take(6).any(is_direction)
-        && contains(line, b" (")
-}
-
-/// `1470327477881730713 4294967295 20072 cat 20072 execve < res=0`
-fn is_lid_ds(line: &[u8]) -> bool {
-    words(line).take(3).all(is_number) && words(line).skip(5).take(2).any(is_direction)
-}
-
-/// `0.369 ( 0.015 ms): sshd/14484 rt_sigprocmask(...) = 0`
-fn is_perf_trace(line: &[u8]) -> bool {
-    contains(line, b" ms): ") || contains(line, b"         ): ")
-}
-
-/// `perf  5375 [007] 59632.478528:   raw_syscalls:sys_enter: NR 1 (3, ...)`
-fn is_perf_script(line: &[u8]) -> bool {
-    contains(line, b"syscalls:sys_e")
-}
-
-/// `cat-23553 [000] .... 205825.968557: sys_enter: NR 0 (3, ...)`
-fn is_ftrace(line: &[u8]) -> bool {
-    line.starts_with(b"# tracer:")
-        || [&b"sys_enter: NR "[..], b"sys_exit: NR ", b": sys_"]
+/// `,SYSCALL,11/26/26,04:28:08,60127,audit-rule,unset,system,root,privileged-acct,sent-to,success,...`
+fn is_ausearch_csv(line: &[u8]) -> bool {
+    line.starts_with(b"NODE,EVENT,DATE,TIME,SERIAL_NUM,")
+        || (line.iter().filter(|byte| **byte == b',').count() >= 15
+            && [
+                &b",audit-rule,"[..],
+                b",configuration,",
+                b",audit-daemon,",
+                b",user-login,",
+            ]
             .iter()
-            .any(|mark| contains(line, mark))
-}
-
-/// `[12:34:56.123456789] (+0.000001234) host syscall_entry_read: { cpu_id = 0 }, { ... }`
-fn is_lttng(line: &[u8]) -> bool {
-    contains(line, b"{ cpu_id = ")
+            .any(|kind| contains(line, kind)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::detect::{Detected, Hints, detect};
+    use crate::read::detect::{Hints, detect};
 
     #[test]
     fn looks() {
@@ -324,20 +263,10 @@ mod tests {
             ),
             (b"\x01\x02\x03\x04abc", Foreign::Binary),
             (
-                b"type=SYSCALL msg=audit(1.2:3): arch=c000003e\n",
-                Foreign::Auditd,
+                b"NODE,EVENT,DATE,TIME,SERIAL_NUM,EVENT_KIND,SESSION\n",
+                Foreign::AusearchCsv,
             ),
-            (
-                b"131 16:17:57.8 0 cat (20072) < execve res=0\n",
-                Foreign::Sysdig,
-            ),
-            (b"147 0 759 ifplugd 759 ioctl < res=0\n", Foreign::LidDs),
-            (b"{\"output_fields\": {}}", Foreign::FalcoJson),
             (b"{\"a\": 1}", Foreign::Json),
-            (
-                b"0.3 ( 0.015 ms): sshd/14484 close(fd: 3) = 0\n",
-                Foreign::PerfTrace,
-            ),
         ] {
             assert_eq!(
                 detect(

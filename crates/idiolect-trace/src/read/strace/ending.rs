@@ -9,7 +9,7 @@
 //!
 //! Each may be followed by the time spent in the call (`<0.000012>`), which is not kept.
 
-use super::text::{
+use crate::read::text::{
     ascii, count_while, find, quoted_len, radix, skip_spaces, take_number, take_u32,
 };
 use crate::{Errno, Outcome};

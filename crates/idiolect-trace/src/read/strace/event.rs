@@ -2,7 +2,8 @@
 
 use super::ending::{self, DETACHED, Ending, UNFINISHED};
 use super::message::{self, Message};
-use super::text::{ascii, count_while, find, is_name_byte, rfind, take_number, take_u32};
+use crate::read::signal;
+use crate::read::text::{ascii, count_while, find, is_name_byte, rfind, take_number, take_u32};
 use crate::{Abi, CallName, ExitStatus, table};
 
 /// One event of a trace.
@@ -155,7 +156,7 @@ fn exit(inside: &[u8]) -> Option<Event<'_>> {
     }
     if let Some(signal) = inside.strip_prefix(b"killed by ") {
         let name = signal.split(|b| *b == b' ').next()?;
-        let signal = ascii(name).and_then(signal_number);
+        let signal = ascii(name).and_then(signal::number);
         return Some(Event::Exited(signal.map(ExitStatus::Signal)));
     }
     let (pid, _) = take_u32(inside.strip_prefix(b"superseded by execve in pid ")?)?;
@@ -222,33 +223,6 @@ fn is_whole(event: Event<'_>) -> bool {
         event,
         Event::Interrupted(..) | Event::ResumedInterrupted(..) | Event::Message(_)
     )
-}
-
-/// Names of the signals from 1 on (kernel: `include/uapi/asm-generic/signal.h`, which x86 and ARM share).
-const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
-
-/// Name of a signal without its `SIG`; none of the real-time ones, from 32 on.
-pub(crate) fn signal_name(signal: u8) -> Option<&'static str> {
-    let index = usize::from(signal).checked_sub(1)?;
-    SIGNALS.get(index).copied()
-}
-
-/// Number of a signal.
-fn signal_number(name: &str) -> Option<u8> {
-    let name = name.strip_prefix("SIG")?;
-    if let Some(index) = SIGNALS.iter().position(|known| *known == name) {
-        return u8::try_from(index + 1).ok();
-    }
-    // `SIGRTMIN`, and `SIGRT_5` for the fifth after it.
-    let after = match name {
-        "RTMIN" => 0,
-        _ => name.strip_prefix("RT_")?.parse::<u8>().ok()?,
-    };
-    32_u8.checked_add(after).filter(|signal| *signal <= 64)
 }
 
 /// Lines that belong to the event before them: stack frames (`-k`) and dumps (`-e read=3`).

@@ -1,6 +1,6 @@
 //! What strace says of itself, on a line of its own or in the middle of a call.
 
-use super::text::{rfind, take_u32};
+use crate::read::text::{rfind, take_u32};
 
 /// A message of strace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

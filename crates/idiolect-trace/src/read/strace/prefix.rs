@@ -17,7 +17,11 @@
 //! A bare number is a process if it can be one (at most 2^22, kernel: `PID_MAX_LIMIT`) and stands at the
 //! start of the line; a larger one is a time; one with spaces before it is a relative time.
 
-use super::text::{count_while, find, skip_spaces, take_number, take_u32};
+use crate::read::clock::Stamp;
+
+use crate::read::text::{
+    NS_PER_SECOND, find, fraction, skip_spaces, take_number, take_u32, time_of_day,
+};
 
 /// The largest process number that Linux gives.
 const MAX_PID: u64 = 1 << 22;
@@ -28,8 +32,6 @@ const MAX_BRACKET: usize = 256;
 /// Times below this are relative (`-r`), the others since the epoch (this is in 1973).
 const MIN_EPOCH_SECONDS: u64 = 100_000_000;
 
-const NS_PER_SECOND: u64 = 1_000_000_000;
-
 /// What stood before an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Prefix {
@@ -39,17 +41,6 @@ pub(super) struct Prefix {
     pub(super) stamp: Option<Stamp>,
     /// The call's number (`-n`).
     pub(super) number: Option<u32>,
-}
-
-/// A time as it is written, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stamp {
-    /// Since the epoch.
-    Epoch(u64),
-    /// Since midnight.
-    Day(u64),
-    /// Since the line before.
-    Step(u64),
 }
 
 /// Splits a line into what stands before the event and the event.
@@ -114,15 +105,8 @@ fn stamp(text: &[u8]) -> Option<(Stamp, &[u8])> {
     let padded = unpadded.len() < text.len();
     let (first, rest) = take_number(unpadded)?;
     let (stamp, rest) = if rest.first() == Some(&b':') {
-        let (minutes, rest) = take_number(&rest[1..])?;
-        let (seconds, rest) = take_number(rest.strip_prefix(b":")?)?;
-        // A leap second is written as the sixtieth.
-        if first > 23 || minutes > 59 || seconds > 60 {
-            return None;
-        }
-        let (fraction, rest) = fraction(rest)?;
-        let whole = first * 3600 + minutes * 60 + seconds;
-        (Stamp::Day(whole * NS_PER_SECOND + fraction), rest)
+        let (ns, rest) = time_of_day(unpadded)?;
+        (Stamp::Day(ns), rest)
     } else {
         let whole = rest.first() != Some(&b'.');
         let (fraction, rest) = fraction(rest)?;
@@ -147,20 +131,6 @@ fn skip_beside(text: &[u8]) -> &[u8] {
         text.strip_prefix(b") ")
     });
     inside.unwrap_or(text)
-}
-
-/// An optional `.764563`, in nanoseconds.
-fn fraction(text: &[u8]) -> Option<(u64, &[u8])> {
-    let Some(digits) = text.strip_prefix(b".") else {
-        return Some((0, text));
-    };
-    let count = count_while(digits, |b| b.is_ascii_digit());
-    if !(1..=9).contains(&count) {
-        return None;
-    }
-    let (value, rest) = take_number(digits)?;
-    let missing = u32::try_from(9 - count).ok()?;
-    Some((value * 10_u64.pow(missing), rest))
 }
 
 enum Bracket {

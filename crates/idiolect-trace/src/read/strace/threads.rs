@@ -21,9 +21,10 @@ mod calls;
 mod lives;
 
 pub(super) use self::calls::Begins;
-use self::calls::{Child, Open, call, convention, executable, is_exec, makes};
+use self::calls::{Child, Open, call, convention, executable, makes};
 use crate::read::SkipKind;
 use crate::read::line::Emitter;
+use crate::read::pairing::is_exec;
 use crate::{Abi, CallName, Outcome, StreamId};
 
 /// Names a thread's place in the table: its number, or [`UNNUMBERED`].

@@ -11,9 +11,9 @@ use idiolect_detect::hmm::HmmConfig;
 use idiolect_detect::split::Policy;
 use idiolect_eval::data::{DataSet, Reading};
 use idiolect_eval::grid::{Grid, GridError, Spec};
-use idiolect_eval::methods::{Language, Method, counted, whole_stream};
-use idiolect_eval::results::Results;
-use idiolect_trace::read::{ReadOptions, escape};
+use idiolect_eval::methods::{BothWays, Language, Method, coded, counted, whole_stream};
+use idiolect_eval::results::{Results, write_streams};
+use idiolect_trace::read::escape;
 
 use super::{Eval, Suite};
 use crate::exit;
@@ -22,16 +22,18 @@ use crate::output::{WholeFile, cannot_write, finish, out};
 use crate::preset::{Preset, fit_config};
 use crate::ui;
 
-/// Detectors where none are named: the language model, novelty of the set of calls, both, and what
-/// the literature compares with.
+/// Detectors where none are named: what train learns by default, language models, novelty of the set of calls,
+/// both, and what the literature compares with.
 const DETECTORS: &[&str] = &[
-    "lstm",
+    "ngram/distinct3",
     "ngram",
+    "lstm",
     "stide",
     "novelty",
     "sum:lstm+novelty",
     "sum:ngram+novelty",
     "bag-3",
+    "svm-3",
     "k-means",
     "isolation-forest",
 ];
@@ -39,6 +41,7 @@ const DETECTORS: &[&str] = &[
 const QUICK: &[&str] = &[
     "lstm",
     "lstm/distinct3",
+    "bilstm",
     "ngram",
     "markov",
     "ppm",
@@ -54,8 +57,12 @@ const QUICK: &[&str] = &[
     "ranks:lstm+novelty",
     "bag-1",
     "bag-3",
+    "svm-1",
+    "svm-3",
     "k-means",
     "isolation-forest",
+    "som",
+    "autoencoder",
 ];
 /// Those of the suite `paper`: what the literature has, Kim et al. 2016 and our own.
 const PAPER: &[&str] = &[
@@ -75,6 +82,7 @@ const PAPER: &[&str] = &[
     "hmm",
     "lstm",
     "lstm/distinct3",
+    "bilstm",
     "novelty",
     "novelty/kth",
     "sum:ngram+novelty",
@@ -90,8 +98,12 @@ const PAPER: &[&str] = &[
     "vote:kim-200+kim-400+kim-2x400",
     "bag-1",
     "bag-3",
+    "svm-1",
+    "svm-3",
     "k-means",
     "isolation-forest",
+    "som",
+    "autoencoder",
 ];
 /// Seeds of the made-up sets of the suite `quick`.
 const QUICK_SETS: [u64; 2] = [1, 2];
@@ -109,14 +121,16 @@ fn methods() -> Vec<Arc<dyn Method>> {
         ("kim-2x400", Preset::Kim2x400),
         ("seed", Preset::Seed),
     ];
-    let language = presets.into_iter().map(|(name, preset)| {
-        let language = Language::new(name, move |streams| {
+    let language_of = |name: &str, preset: Preset| {
+        Language::new(name, move |streams| {
             let recipe = preset.recipe(streams.calls());
             let policy = recipe.split.policy(None);
             recipe.fit_config(policy)
-        });
-        Arc::new(language) as Arc<dyn Method>
-    });
+        })
+    };
+    let language = presets
+        .into_iter()
+        .map(|(name, preset)| Arc::new(language_of(name, preset)) as Arc<dyn Method>);
     let hmm = Language::new("hmm", |_| {
         let config = HmmConfig {
             states: 40,
@@ -127,7 +141,12 @@ fn methods() -> Vec<Arc<dyn Method>> {
         fit_config(ModelConfig::Hmm(config), Policy::Content)
     });
     let mut methods: Vec<Arc<dyn Method>> = language.collect();
+    methods.push(Arc::new(BothWays::new(
+        "bilstm",
+        language_of("bilstm", Preset::Small),
+    )));
     methods.extend(counted());
+    methods.extend(coded());
     methods.push(Arc::new(hmm));
     methods.extend(whole_stream());
     methods
@@ -223,6 +242,12 @@ pub(super) fn run(args: &Eval, suite: Option<Suite>) -> Result<u8> {
     let results = Results::of(&grid, &ran, args.replicates as usize);
     if let Some(folder) = &args.output {
         save(&results, folder)?;
+        if args.score_lists {
+            let path = folder.join("streams.csv");
+            let mut file = WholeFile::create(&path)?;
+            write_streams(&grid, &ran, &mut file).with_context(|| cannot_write(&path))?;
+            file.finish()?;
+        }
     }
     let mut out = out();
     if args.json {
@@ -235,29 +260,29 @@ pub(super) fn run(args: &Eval, suite: Option<Suite>) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// Reads a data set as it is named: `NAME=PATH`, `synthetic` or `synthetic=SEED`.
+/// Reads a data set as it is named: `NAME=PATH`, or `synthetic` or `synthetic/limits`, each perhaps with `=SEED`.
 fn read(args: &Eval, named: &str) -> Result<Vec<DataSet>> {
     let (name, path) = match named.split_once('=') {
         Some((name, path)) => (name, Some(path)),
         None => (named, None),
     };
-    if name == "synthetic" {
+    let made_up = match name {
+        "synthetic" => Some(DataSet::synthetic as fn(u64) -> _),
+        "synthetic/limits" => Some(DataSet::limits as fn(u64) -> _),
+        _ => None,
+    };
+    if let Some(made_up) = made_up {
         let seed = path.unwrap_or("1");
         let seed = seed
             .parse()
-            .with_context(|| format!("--data synthetic={seed}: it is a seed"))?;
-        return Ok(vec![DataSet::synthetic(seed)?]);
+            .with_context(|| format!("--data {name}={seed}: it is a seed"))?;
+        return Ok(vec![made_up(seed)?]);
     }
     let Some(path) = path.filter(|path| !path.is_empty() && !name.is_empty()) else {
         bail!("--data {named}: a data set is NAME=PATH, such as mine=FOLDER");
     };
     let reading = Reading {
-        options: ReadOptions {
-            format: args.reading.format,
-            abi: args.reading.abi,
-            numbering: args.reading.numbering,
-            ..ReadOptions::default()
-        },
+        options: args.reading.options(),
         grouping: args.reading.streams,
     };
     let bar = ui::counter("reading");

@@ -1,6 +1,7 @@
 //! A call that has begun: what its name, number and arguments say of it.
 
-use crate::read::strace::text::{count_while, find, radix, unquote};
+use crate::read::pairing::Makes;
+use crate::read::text::{count_while, find, radix, unquote};
 use crate::{Abi, Call, CallName, Outcome, Record, StreamId, table};
 
 /// A call that has begun.
@@ -18,14 +19,6 @@ pub(in crate::read::strace) struct Open {
     pub(in crate::read::strace) child: Option<Child>,
     /// Order of beginning.
     pub(in crate::read::strace) sequence: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::read::strace) enum Makes {
-    Process,
-    Thread,
-    /// Its flags are not in the text.
-    Either,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,14 +86,10 @@ pub(in crate::read::strace) fn convention(
         Abi::I386 | Abi::X32 => &[Abi::X86_64],
         Abi::Aarch64 => &[Abi::Arm],
         Abi::Arm => &[Abi::Aarch64],
-        Abi::Riscv64 | Abi::Sunos => &[],
+        Abi::Riscv64 | Abi::Sunos | Abi::Darwin => &[],
     };
     let abi = second.iter().copied().find(|abi| fits(*abi)).unwrap_or(abi);
     (abi, Some(number))
-}
-
-pub(in crate::read::strace) fn is_exec(name: &str) -> bool {
-    matches!(name, "execve" | "execveat")
 }
 
 pub(in crate::read::strace) fn executable(name: &str, args: &[u8]) -> Option<String> {
@@ -114,9 +103,6 @@ pub(in crate::read::strace) fn executable(name: &str, args: &[u8]) -> Option<Str
         _ => None,
     }
 }
-
-/// Flag of `clone` that makes a thread (kernel: `include/uapi/linux/sched.h`).
-const CLONE_THREAD: u64 = 0x1_0000;
 
 pub(in crate::read::strace) fn makes(name: &str, args: &[u8]) -> Option<Makes> {
     match name {
@@ -141,15 +127,8 @@ pub(in crate::read::strace) fn makes(name: &str, args: &[u8]) -> Option<Makes> {
             Makes::Process
         });
     };
-    let flags = radix(
-        &digits[..count_while(digits, |b| b.is_ascii_hexdigit())],
-        16,
-    );
-    Some(match flags {
-        Some(flags) if flags & CLONE_THREAD != 0 => Makes::Thread,
-        Some(_) => Makes::Process,
-        None => Makes::Either,
-    })
+    let digits = &digits[..count_while(digits, |b| b.is_ascii_hexdigit())];
+    Makes::of(name, radix(digits, 16))
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::calls::Makes;
 use super::{Child, Key, Thread, Threads, UNNUMBERED};
 use crate::read::SkipKind;
 use crate::read::line::Emitter;
+use crate::read::pairing::Makes;
 use crate::{ExitStatus, Lifecycle, LifecycleKind, Record, StreamId};
 
 impl Threads {

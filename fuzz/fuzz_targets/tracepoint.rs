@@ -1,0 +1,9 @@
+//! perf script, trace-cmd and ftrace: one reader.
+#![no_main]
+
+use idiolect_fuzz::read;
+use idiolect_trace::read::Format;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = read(bytes, Some(Format::PerfScript));
+});
