@@ -10,6 +10,7 @@
 
 mod buffer;
 mod kernel;
+mod tracee;
 mod tracer;
 
 use std::ffi::OsString;

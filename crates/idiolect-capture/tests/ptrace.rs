@@ -219,6 +219,9 @@ fn all_threads_of_a_running_process_are_attached_to_and_let_go() {
     }
     let streams = streams_of(&events, false);
     assert!(streams.iter().all(|s| s.start == StartKind::Attach));
+    // Each sleeps when we come; that its sleep goes on is our doing and not its call.
+    let restarted = streams.iter().filter(|s| s.count("restart_syscall") > 0);
+    assert_eq!(restarted.count(), 0);
 
     source.stop().unwrap();
     loop {

@@ -314,7 +314,7 @@ impl<'p> Judge<'p> {
     /// fall ([`SignalKind::Window`], [`SignalKind::Cusum`]), and of blocks that have ended.
     pub(crate) fn running(&self, state: &StreamState) -> Option<f32> {
         let ended = state.worst.as_ref();
-        let ended = ended.map(|(signals, _)| signals.get(self.signal));
+        let ended = ended.map(|worst| worst.0.get(self.signal));
         let going_on = state.unit.tracker.running(self.signal);
         ended.into_iter().chain(going_on).reduce(f32::max)
     }

@@ -81,11 +81,16 @@ impl<'j, 'p> Watcher<'j, 'p> {
         self.explainer.gap(&mut watched.track);
     }
 
-    /// The stream has ended: what it is judged by as a whole, if it has not crossed its threshold before.
+    /// The stream has ended: what it is judged by as a whole, if it has not crossed its threshold before. Of one that
+    /// we came to in the middle of, and that made less than a window of calls since, nothing can be said.
     pub fn end(&self, mut watched: Watched) -> (StreamScore, Option<Crossing>) {
-        let score = self.explainer.judge().score(watched.track.state());
+        let judge = self.explainer.judge();
+        let state = watched.track.state();
+        let score = judge.score(state);
+        let window = judge.profile().signals.window as u64;
+        let is_glimpse = state.start() == StartKind::Attach && state.calls() < window;
         let value = match (score.score, score.verdict) {
-            (Some(value), Verdict::Anomalous) if watched.crossings == 0 => value,
+            (Some(value), Verdict::Anomalous) if watched.crossings == 0 && !is_glimpse => value,
             _ => return (score, None),
         };
         let crossing = self.cross(&mut watched, None, value, score.threshold);

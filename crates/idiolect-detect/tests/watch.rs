@@ -124,6 +124,21 @@ fn what_is_surprising_is_of_the_last_window() {
 }
 
 #[test]
+fn a_glimpse_of_a_stream_is_not_judged() {
+    let profile = profile();
+    let judge = Judge::new(&profile, Some(SignalKind::Window), None).unwrap();
+    let watcher = Watcher::new(&judge, 3);
+    for (start, calls, expected) in [
+        (StartKind::Attach, 19, false),
+        (StartKind::Attach, 20, true),
+        (StartKind::Exec, 19, true),
+    ] {
+        let (places, at_end) = crossings(&watcher, start, &ODD[..calls]);
+        assert_eq!(!places.is_empty() || at_end, expected, "{start:?} {calls}");
+    }
+}
+
+#[test]
 fn a_gap_is_no_crossing() {
     let profile = profile();
     let judge = Judge::new(&profile, Some(SignalKind::Window), None).unwrap();

@@ -1,7 +1,6 @@
 //! The tracing thread: one loop over the stops of all tracees.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +9,7 @@ use idiolect_trace::{Abi, ExitStatus, Outcome};
 use super::buffer::Buffer;
 use super::kernel::{self, Stop, Syscall, Until};
 use super::refusal;
+use super::tracee::{Pending, Tracee, exit_status, has_gone, is_ours, is_restart, killed_by};
 use crate::launch::Launch;
 use crate::record::now_ns;
 use crate::{CaptureError, Event, Options, Thread, proc};
@@ -28,28 +28,6 @@ pub(super) struct Tracer {
     /// The process that was started, and how it ended.
     started: Option<u32>,
     status: Option<ExitStatus>,
-}
-
-/// What is known of a thread that is traced.
-struct Tracee {
-    thread: Thread,
-    /// The call that it is in, where its outcome is wanted.
-    pending: Option<Pending>,
-    /// How far it goes on after each stop. With a seccomp filter of ours the next event is enough, unless it has
-    /// filters of its own: calls that these deny never reach ours.
-    until: Until,
-    /// How far it was let go on last.
-    went: Until,
-    /// It has not executed the program to record yet, and its calls are ours.
-    is_launching: bool,
-    /// It was said to have ended.
-    has_ended: bool,
-}
-
-struct Pending {
-    time_ns: u64,
-    abi: Abi,
-    number: u32,
 }
 
 impl Tracer {
@@ -135,8 +113,11 @@ impl Tracer {
                     start_ns,
                     exec_generation: 0,
                 };
-                self.tracees
-                    .insert(tid, Tracee::new(thread, Until::Syscall));
+                let tracee = Tracee {
+                    is_interrupted: true,
+                    ..Tracee::new(thread, Until::Syscall)
+                };
+                self.tracees.insert(tid, tracee);
             }
             if !is_new {
                 break;
@@ -247,6 +228,10 @@ impl Tracer {
                 number,
                 arguments,
             } => {
+                let was_interrupted = std::mem::take(&mut tracee.is_interrupted);
+                if was_interrupted && is_restart(abi, number) {
+                    return Ok(());
+                }
                 let pending = Pending {
                     time_ns: now_ns(),
                     abi,
@@ -451,53 +436,4 @@ impl Tracer {
             false => Until::Syscall,
         }
     }
-}
-
-impl Tracee {
-    fn new(thread: Thread, until: Until) -> Self {
-        Tracee {
-            thread,
-            pending: None,
-            until,
-            went: until,
-            is_launching: false,
-            has_ended: false,
-        }
-    }
-}
-
-impl Pending {
-    fn event(&self, thread: Thread, outcome: Option<Outcome>) -> Event {
-        Event::Call {
-            time_ns: self.time_ns,
-            thread,
-            abi: self.abi,
-            number: self.number,
-            outcome,
-        }
-    }
-}
-
-/// How a thread ended, from the status that wait would give.
-fn exit_status(message: u64) -> ExitStatus {
-    let status = message as i32;
-    match libc::WIFEXITED(status) {
-        true => ExitStatus::Code(libc::WEXITSTATUS(status)),
-        false => killed_by(libc::WTERMSIG(status)),
-    }
-}
-
-fn killed_by(signal: i32) -> ExitStatus {
-    ExitStatus::Signal(u8::try_from(signal).unwrap_or(0))
-}
-
-/// Whether a thread is gone, or no longer stopped because it is being killed.
-fn has_gone(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ESRCH)
-}
-
-/// Whether a thread is traced by this one.
-fn is_ours(tid: u32) -> bool {
-    let tracer = proc::status(tid, "TracerPid:").and_then(|tracer| tracer.parse().ok());
-    tracer == Some(kernel::number(rustix::thread::gettid()))
 }

@@ -40,12 +40,12 @@ pub(crate) struct Record {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 
-    #[command(flatten)]
-    capturing: Capturing,
-
     /// Print what was recorded as JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    capturing: Capturing,
 }
 
 pub(crate) fn run(args: &Record) -> Result<u8> {

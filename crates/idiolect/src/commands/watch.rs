@@ -45,6 +45,10 @@ pub(crate) struct Watch {
     #[arg(value_name = "PROFILE")]
     profile: PathBuf,
 
+    /// Print a JSON object a finding, and one of all at the end
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     capturing: Capturing,
 
@@ -60,10 +64,6 @@ pub(crate) struct Watch {
     /// Exit with 3 when something is anomalous
     #[arg(long, help_heading = "Judging")]
     fail_on_anomaly: bool,
-
-    /// Print a JSON object a finding, and one of all at the end
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) fn run(args: &Watch) -> Result<u8> {
