@@ -7,14 +7,20 @@
 mod common;
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{binary, succeed};
 
 /// The binary under a tool that takes rights or sights away; none where the tool or our own rights do not suffice.
 fn under(tool: &[&str], arguments: &[&str]) -> Option<Output> {
     // Where nobody but us may look, another user could not even execute it.
-    let copy = std::env::temp_dir().join(format!("idiolect-{}-{}", std::process::id(), tool[0]));
-    std::fs::copy(binary(), &copy).unwrap();
+    static COPIES: AtomicU32 = AtomicU32::new(0);
+    let number = COPIES.fetch_add(1, Ordering::Relaxed);
+    let copy = std::env::temp_dir().join(format!("idiolect-{}-{number}", std::process::id()));
+    // A file that was just written is busy while a child of another test still has it open.
+    std::fs::hard_link(binary(), &copy)
+        .or_else(|_| std::fs::copy(binary(), &copy).map(drop))
+        .unwrap();
     let ran = Command::new(tool[0])
         .args(&tool[1..])
         .arg(&copy)

@@ -1,4 +1,4 @@
-//! `idiolect watch`: source, scoring and output apart, in one process for now.
+//! `idiolect watch`: source, scoring and output apart, in one process.
 //!
 //! The calling thread reads the source, makes streams of its records ([`Lineage`] says which of them the profile
 //! guards and what they run), and hands them to the shards. Each shard scores its part of the streams and answers
