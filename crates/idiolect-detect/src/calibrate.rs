@@ -55,6 +55,7 @@ impl SignalsOf<'_> {
         UnitTracker {
             tracker: Tracker::default(),
             set: CallSet::empty(self.sets.map_or(0, KnownSets::vocabulary)),
+            grew: false,
             grams: self.grams.then(|| Box::new(DistinctGrams::new())),
         }
     }
@@ -65,13 +66,15 @@ impl SignalsOf<'_> {
 pub(crate) struct UnitTracker {
     pub(crate) tracker: Tracker,
     pub(crate) set: CallSet,
+    /// Whether the last call was new to it.
+    pub(crate) grew: bool,
     grams: Option<Box<DistinctGrams>>,
 }
 
 impl UnitTracker {
     /// Takes the next call; its surprise only where it counts.
     pub(crate) fn call(&mut self, token: Token, surprise: Option<f32>, settings: &SignalSettings) {
-        self.set.insert(token);
+        self.grew = self.set.insert(token);
         if let Some(surprise) = surprise {
             self.tracker.observe(surprise, settings);
         }

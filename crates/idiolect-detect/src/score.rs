@@ -311,17 +311,27 @@ impl<'p> Judge<'p> {
     }
 
     /// The score of a stream that goes on, where it is already known to be at least that: of signals that never
-    /// fall ([`SignalKind::Window`], [`SignalKind::Cusum`]), and of blocks that have ended.
+    /// fall ([`SignalKind::Window`], [`SignalKind::Cusum`], and [`SignalKind::Lacking`] where the last call made it
+    /// grow), and of blocks that have ended.
     pub(crate) fn running(&self, state: &StreamState) -> Option<f32> {
         let ended = state.worst.as_ref();
         let ended = ended.map(|worst| worst.0.get(self.signal));
-        let going_on = state.unit.tracker.running(self.signal);
+        let going_on = match (self.signal, self.signals.sets) {
+            (SignalKind::Lacking, Some(sets)) if state.unit.grew => {
+                Some(sets.distances(&state.unit.set, 0).lacking as f32)
+            }
+            _ => state.unit.tracker.running(self.signal),
+        };
         ended.into_iter().chain(going_on).reduce(f32::max)
     }
 
-    /// Begins to judge a stream anew, without forgetting what came before it: what was told is not told again.
+    /// Begins to judge a stream anew, without forgetting what came before it: what was told is not told again. Calls
+    /// that were new stay known.
     pub(crate) fn restart(&self, state: &mut StreamState) {
-        state.unit = self.signals.begin();
+        let before = std::mem::replace(&mut state.unit, self.signals.begin());
+        if self.signal == SignalKind::Lacking {
+            state.unit.set = before.set;
+        }
         state.worst = None;
         state.blocks = Blocks::default();
     }

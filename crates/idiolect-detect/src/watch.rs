@@ -1,7 +1,7 @@
 //! Judging streams while they go on.
 //!
-//! A calibration says how high a signal gets over whole streams. A signal that never falls, the largest window or
-//! the largest cumulative sum, may be held against its threshold at any time: where it is above it, the whole
+//! A calibration says how high a signal gets over whole streams. A signal that never falls, the largest window, the
+//! largest cumulative sum or how many calls every training stream lacks, may be held against its threshold at any time: where it is above it, the whole
 //! stream's will be. Others, the mean above all, are far off in a stream's first calls, and are judged when the
 //! stream ends. So are streams without one whole window.
 
@@ -49,7 +49,10 @@ impl<'j, 'p> Watcher<'j, 'p> {
 
     /// Whether a signal is judged while streams go on, and not at their end only.
     pub fn is_running(signal: SignalKind) -> bool {
-        matches!(signal, SignalKind::Window | SignalKind::Cusum)
+        matches!(
+            signal,
+            SignalKind::Window | SignalKind::Cusum | SignalKind::Lacking
+        )
     }
 
     /// The state of a stream that begins like this.

@@ -70,6 +70,26 @@ fn a_stream_crosses_exactly_when_its_whole_score_is_above() {
 }
 
 #[test]
+fn a_call_that_every_training_stream_lacks_is_told_at_once() {
+    let profile = profile();
+    let judge = Judge::new(&profile, Some(SignalKind::Lacking), None).unwrap();
+    assert!(Watcher::is_running(SignalKind::Lacking));
+    let watcher = Watcher::new(&judge, 3);
+    let streams = normal(1, 5);
+    let mut calls = usual(&streams, 40);
+    assert_eq!(
+        crossings(&watcher, StartKind::Exec, &calls),
+        (vec![], false)
+    );
+    calls.extend(ODD);
+    // The first of them is new; that it goes on is not.
+    assert_eq!(
+        crossings(&watcher, StartKind::Exec, &calls),
+        (vec![41], false)
+    );
+}
+
+#[test]
 fn it_is_told_while_the_stream_goes_on_and_again_only_for_as_much_more() {
     let profile = profile();
     let judge = Judge::new(&profile, Some(SignalKind::Window), None).unwrap();

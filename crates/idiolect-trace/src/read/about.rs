@@ -276,7 +276,7 @@ impl Format {
                 lifecycles: Holds::Some,
                 loss: Holds::Some,
                 calls: Completeness::Asked,
-                record: "auditctl -a always,exit -F arch=b64 -S all -F uid=USER",
+                record: "auditctl -a always,exit -F arch=b64 -S all -F exe=/usr/sbin/nginx",
             },
             Format::Falco => About {
                 title: "alerts of Falco as JSON",

@@ -38,7 +38,7 @@ Examples:
 An incident is a stream whose score crosses its threshold, or a program that training never executed with all \
 that it starts. It is printed once, and what belongs to it is counted until nothing more came for a minute.
 
-Windows and cumulative sums are judged at every call; the other signals, and streams of fewer than 20 calls, \
+Windows, cumulative sums and how many calls are lacking in training are judged at every call; the other signals, and streams of fewer than 20 calls, \
 when a stream ends.")]
 pub(crate) struct Watch {
     /// The profile
@@ -52,8 +52,8 @@ pub(crate) struct Watch {
     #[command(flatten)]
     capturing: Capturing,
 
-    /// The signal that is the score: window or cusum, or one that is judged at the end of streams (mean, quantile,
-    /// combined, novelty, lacking, sum, distinct)
+    /// The signal that is the score: window, cusum or lacking, or one that is judged at the end of streams (mean,
+    /// quantile, combined, novelty, sum, distinct)
     #[arg(long, value_name = "SIGNAL", default_value = "window", value_parser = signal, help_heading = "Judging")]
     signal: SignalKind,
 
