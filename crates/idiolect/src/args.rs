@@ -33,6 +33,8 @@ Start here:
   idiolect train normal/*.strace -o web.idio    learn a program from logs of normal runs
   idiolect score web.idio suspect.strace        a line a stream: score, threshold, verdict
   idiolect explain web.idio suspect.strace      which calls are odd, and what was expected
+  idiolect record -o normal -- ./server         record a program live (idiolect doctor: what works here)
+  idiolect watch web.idio --comm server         score it while it runs
 
 Exit codes:
   0  done                       3  done, and something is anomalous (with --fail-on-anomaly)
@@ -46,25 +48,25 @@ pub(crate) enum Command {
     Score(Score),
     Explain(Explain),
     Inspect(Inspect),
-    Try(Try),
-    Demo(Demo),
-    Plot(crate::commands::plot::Plot),
-    Sample(crate::commands::sample::Sample),
-    Transitions(crate::commands::transitions::Transitions),
-    Portability(crate::commands::portability::Portability),
-    Convert(crate::commands::convert::Convert),
-    #[cfg(feature = "parquet")]
-    Repair(crate::commands::repair::Repair),
-    Formats(crate::commands::formats::Formats),
-    Export(crate::commands::export::Export),
-    Optimize(crate::commands::optimize::Optimize),
-    Eval(crate::commands::eval::Eval),
-    #[cfg(target_os = "linux")]
-    Doctor(crate::commands::doctor::Doctor),
     #[cfg(target_os = "linux")]
     Record(crate::commands::record::Record),
     #[cfg(target_os = "linux")]
     Watch(crate::commands::watch::Watch),
+    #[cfg(target_os = "linux")]
+    Doctor(crate::commands::doctor::Doctor),
+    #[cfg(feature = "parquet")]
+    Repair(crate::commands::repair::Repair),
+    Try(Try),
+    Demo(Demo),
+    Formats(crate::commands::formats::Formats),
+    Convert(crate::commands::convert::Convert),
+    Eval(crate::commands::eval::Eval),
+    Plot(crate::commands::plot::Plot),
+    Sample(crate::commands::sample::Sample),
+    Transitions(crate::commands::transitions::Transitions),
+    Portability(crate::commands::portability::Portability),
+    Export(crate::commands::export::Export),
+    Optimize(crate::commands::optimize::Optimize),
 }
 
 /// How to read traces.
