@@ -17,6 +17,7 @@ mod columns;
 mod decode;
 mod encoding;
 mod error;
+mod footer;
 mod group;
 mod info;
 mod join;

@@ -11,6 +11,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 use crate::batch::{Batch, Row};
 use crate::decode::{Chunk, Coded, Decoder, Numbers, Present};
 use crate::error::{RecordError, shown};
+use crate::footer::is_sound;
 use crate::group;
 use crate::info::RecordingInfo;
 use crate::page::Packing;
@@ -270,6 +271,9 @@ fn read_footer<R: Read + Seek>(input: &mut R, what: &str) -> Result<(u64, Vec<u8
 }
 
 fn decode_footer(footer: &[u8], what: &str) -> Result<ParquetMetaData, RecordError> {
+    if !is_sound(footer) {
+        return Err(RecordError::damaged(what, "its footer makes no sense"));
+    }
     // The library may panic on bytes that no writer makes.
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         ParquetMetaDataReader::decode_metadata(footer)
