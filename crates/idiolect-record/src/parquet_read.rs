@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as Physical};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
@@ -16,6 +17,9 @@ use crate::group;
 use crate::info::RecordingInfo;
 use crate::page::Packing;
 use crate::schema::{COLUMNS, Column, Content, INFO_KEY};
+
+/// How long the library may take for a footer; 16 MiB take it a fraction of a second.
+const FOOTER_TIME: Duration = Duration::from_secs(5);
 
 /// Longest footer that is read, in bytes: that of some thousand million records of ours.
 const MAX_FOOTER: u64 = 16 << 20;
@@ -274,14 +278,25 @@ fn decode_footer(footer: &[u8], what: &str) -> Result<ParquetMetaData, RecordErr
     if !is_sound(footer) {
         return Err(RecordError::damaged(what, "its footer makes no sense"));
     }
-    // The library may panic on bytes that no writer makes.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
-        ParquetMetaDataReader::decode_metadata(footer)
-    }));
-    match decoded {
+    // The library may panic on bytes that no writer makes. And it takes a field for what its number says and not
+    // for what its head says, so that it may still come by a list of billions of nothing: it has a thread of its own,
+    // which is left behind then.
+    let (send, receive) = mpsc::channel();
+    let bytes = footer.to_vec();
+    // Where there is no thread to be had, nothing is sent.
+    let _ = std::thread::Builder::new().spawn(move || {
+        let _ = send.send(ParquetMetaDataReader::decode_metadata(&bytes));
+    });
+    match receive.recv_timeout(FOOTER_TIME) {
         Ok(Ok(metadata)) => Ok(metadata),
         Ok(Err(error)) => Err(RecordError::damaged(what, format!("its footer: {error}"))),
-        Err(_) => Err(RecordError::damaged(what, "its footer makes no sense")),
+        Err(RecvTimeoutError::Timeout) => Err(RecordError::damaged(
+            what,
+            "its footer has more in it than its bytes can hold",
+        )),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(RecordError::damaged(what, "its footer makes no sense"))
+        }
     }
 }
 
