@@ -2,7 +2,7 @@
 # A real service from recording to verdict: redis is recorded under a scripted load, learned, recorded again and
 # scored, and then watched while somebody loads a module into it that starts a shell. All on loopback.
 #
-#   scripts/redis.sh FOLDER [SECONDS]        (60 seconds for each recording; 600 for a profile to keep)
+#   scripts/redis.sh FOLDER [SECONDS] [RATE]   (60 seconds, 1 %; "600 0.05%" for a profile to keep)
 #
 # Needs root (or what `idiolect doctor` names), redis-server, redis-tools, a C compiler and a release build.
 set -euo pipefail
@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 
 folder=${1:?where to work: scripts/redis.sh FOLDER [SECONDS]}
 seconds=${2:-60}
+rate=${3:-1%}
 port=${PORT:-7877}
 idiolect=${IDIOLECT:-$PWD/target/release/idiolect}
 mkdir -p "$folder"
@@ -56,7 +57,7 @@ record() {
 rm -rf monday tuesday
 echo "== record, then learn"
 record monday "$seconds"
-"$idiolect" train monday -o redis.idio --signal window
+"$idiolect" train monday -o redis.idio --signal window --false-alarm-rate "$rate"
 echo "== another day"
 record tuesday $((seconds / 2))
 "$idiolect" score redis.idio tuesday --anomalous

@@ -18,6 +18,7 @@ mod ebpf;
 mod error;
 mod event;
 mod launch;
+mod lockdown;
 mod perf;
 mod proc;
 mod ptrace;

@@ -21,6 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::cgroup::Cgroup;
 use crate::child::Child;
+use crate::lockdown::{CONFIDENTIAL, Lockdown, UNLOCK};
 use crate::ptrace::process;
 use crate::record::{nanoseconds, now_ns};
 use crate::source::BATCH;
@@ -310,6 +311,9 @@ impl Source for PerfSource {
 
 impl Points {
     fn of_this_machine() -> Result<Self, CaptureError> {
+        if Lockdown::of_this_machine() == Lockdown::Confidentiality {
+            return Err(unavailable(format!("{CONFIDENTIAL} ({UNLOCK})")));
+        }
         let folder = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
             .map(|folder| Path::new(folder).join("events"))
             .into_iter()
@@ -383,6 +387,12 @@ fn refusal(error: io::Error, opened: usize) -> CaptureError {
         Some(libc::EMFILE | libc::ENFILE) => unavailable(format!(
             "it takes three open files for each thread and processor, and {opened} are too many here: raise `ulimit -n`"
         )),
+        // The only thing that may not be there, and not for want of a process.
+        Some(libc::ENOENT) => unavailable(
+            "the control group has no perf events, since no controller was ever enabled in its hierarchy (systemd does \
+             so): `echo +pids > /sys/fs/cgroup/cgroup.subtree_control`, and make the group anew"
+                .to_owned(),
+        ),
         Some(libc::ESRCH) => CaptureError::NothingThere("left: it ended just now".to_owned()),
         _ => CaptureError::system("cannot read trace points", error),
     }

@@ -226,13 +226,19 @@ fn refusal(pid: u32, error: io::Error) -> CaptureError {
     let scope = proc::line("/proc/sys/kernel/yama/ptrace_scope");
     let how = if let Some(tracer) = tracer {
         format!("it is traced by process {tracer} already (a debugger, strace?)")
+    } else if scope.as_deref() == Some("3") {
+        "kernel.yama.ptrace_scope is 3: nobody may trace until the machine starts again, not even root"
+            .to_owned()
     } else if proc::uid(pid).is_some_and(|uid| uid != rustix::process::geteuid().as_raw()) {
         "it is another user's: run as root, or give this program CAP_SYS_PTRACE".to_owned()
-    } else if let Some(scope) = scope.filter(|scope| scope != "0") {
-        format!(
-            "kernel.yama.ptrace_scope is {scope}: run as root, start the program with the recorder, or \
-             allow it with `sysctl kernel.yama.ptrace_scope=0`"
-        )
+    } else if scope.as_deref() == Some("2") {
+        "kernel.yama.ptrace_scope is 2: run as root, give this program CAP_SYS_PTRACE, or allow it with \
+         `sysctl kernel.yama.ptrace_scope=1`"
+            .to_owned()
+    } else if scope.as_deref() == Some("1") {
+        "kernel.yama.ptrace_scope is 1: run as root, start the program with the recorder, or allow it with \
+         `sysctl kernel.yama.ptrace_scope=0`"
+            .to_owned()
     } else {
         "it is a kernel thread, or has more privileges than we: CAP_SYS_PTRACE is missing"
             .to_owned()

@@ -13,7 +13,7 @@ use idiolect_capture::{
 };
 use idiolect_trace::read::escape;
 use idiolect_trace::{ExitStatus, GapCause};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
 use crate::interrupt::Interrupt;
@@ -206,6 +206,7 @@ impl Session {
     pub(crate) fn run(mut self, consumer: &mut dyn Consumer) -> Result<Ended> {
         let bar = ui::counter("recording");
         bar.set_message("calls");
+        bar.set_draw_target(ProgressDrawTarget::hidden());
         let result = self.follow(consumer, &bar);
         bar.finish_and_clear();
         // Before anything else is said: programs are let go also where recording failed.
@@ -228,6 +229,7 @@ impl Session {
         let mut batch = Vec::new();
         let mut asked = None;
         let mut is_stopped = false;
+        let mut is_shown = false;
         loop {
             let state = self.source.poll(&mut batch, WAIT)?;
             for event in batch.drain(..) {
@@ -239,6 +241,10 @@ impl Session {
             }
             consumer.pause()?;
             bar.set_position(self.tally.calls);
+            if !is_shown && self.began.elapsed() >= ui::PATIENCE {
+                is_shown = true;
+                ui::show(bar);
+            }
             if let State::Ended(status) = state {
                 return Ok(status.filter(|_| !is_stopped));
             }

@@ -3,15 +3,16 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// A bar on standard error that appears on a terminal only. What is written to it is `done` of `total`.
 pub(crate) fn bar(total: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
     let style = ProgressStyle::with_template(
-        "{prefix} {wide_bar} {percent:>3} %  {msg}  {per_sec}  {eta} left",
+        "{prefix} {wide_bar} {percent:>3} %  {msg}  {rate}  {eta} left",
     );
     if let Ok(style) = style {
+        let style = style.with_key("rate", rate);
         bar.set_style(style.progress_chars("━╸ "));
     }
     bar.set_prefix(what.to_owned());
@@ -29,15 +30,29 @@ pub(crate) fn bar_of_shares(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// Work that takes less time than this needs no bar.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
 /// A count on standard error, for work whose end is not known; on a terminal only.
 pub(crate) fn counter(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
-    let style = ProgressStyle::with_template("{prefix} {human_pos} {msg}  {per_sec}  {elapsed}");
+    let style = ProgressStyle::with_template("{prefix} {human_pos} {msg}  {rate}  {elapsed}");
     if let Ok(style) = style {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", rate));
     }
     bar.set_prefix(what.to_owned());
     bar
+}
+
+/// Shows a bar that was hidden, as of work that shares its terminal with a program and is often over at once.
+pub(crate) fn show(bar: &ProgressBar) {
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+}
+
+/// How fast a bar moves, in whole steps.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // A bar that nobody can be shown.
+    let _ = write!(out, "{}/s", count(state.per_sec().round() as u64));
 }
 
 /// Says something to the person, on standard error, where nothing parses it.

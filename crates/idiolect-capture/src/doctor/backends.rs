@@ -1,7 +1,8 @@
 //! Whether each backend works, and if not, why.
 
-use super::facts::{Capability, Found, Lockdown};
+use super::facts::{Capability, Found};
 use super::{Examined, Lack};
+use crate::lockdown::{CONFIDENTIAL, Lockdown, UNLOCK};
 use crate::{Backend, CaptureError, Options, Target, open};
 
 pub(super) fn examine(backend: Backend, found: &Found) -> Examined {
@@ -118,10 +119,7 @@ fn ebpf(found: &Found) -> Vec<Known> {
         ));
     }
     if found.lockdown == Lockdown::Confidentiality {
-        lacks.push(Known::needed(
-            "the kernel is locked down for confidentiality, so that programs cannot read its memory",
-            "boot with lockdown=integrity; ptrace works without".to_owned(),
-        ));
+        lacks.push(Known::needed(CONFIDENTIAL, UNLOCK.to_owned()));
     }
     if found.is_filtered {
         lacks.push(Known::limit(
@@ -140,7 +138,10 @@ fn ebpf(found: &Found) -> Vec<Known> {
 
 fn perf(found: &Found) -> Vec<Known> {
     let mut lacks = Vec::new();
-    if found.tracefs.is_none() {
+    if found.lockdown == Lockdown::Confidentiality {
+        // It empties tracefs, too.
+        lacks.push(Known::needed(CONFIDENTIAL, UNLOCK.to_owned()));
+    } else if found.tracefs.is_none() {
         lacks.push(Known::needed(
             "tracefs is not mounted, or not readable for us",
             "sudo mount -t tracefs nodev /sys/kernel/tracing; without root also: sudo mount -o \
@@ -167,12 +168,6 @@ fn perf(found: &Found) -> Vec<Known> {
         )),
         Some(_) => {}
     }
-    if found.lockdown == Lockdown::Confidentiality {
-        lacks.push(Known::needed(
-            "the kernel is locked down for confidentiality, which closes trace points",
-            "boot with lockdown=integrity; ptrace works without".to_owned(),
-        ));
-    }
     if found.is_filtered {
         lacks.push(Known::limit(
             "a seccomp filter watches us, and may deny perf_event_open",
@@ -190,14 +185,19 @@ fn ptrace(found: &Found) -> Vec<Known> {
             "a newer kernel; perf works without".to_owned(),
         ));
     }
-    if !found.has(Capability::SysPtrace) {
+    if found.ptrace_scope == Some(3) {
+        lacks.push(Known::needed(
+            "kernel.yama.ptrace_scope is 3: nobody may trace until the machine starts again, not even root",
+            "kernel.yama.ptrace_scope=1 in /etc/sysctl.d, and a restart".to_owned(),
+        ));
+    } else if !found.has(Capability::SysPtrace) {
         match found.ptrace_scope {
-            Some(3) => lacks.push(Known::needed(
-                "kernel.yama.ptrace_scope is 3: nobody may trace until the machine starts again",
-                "sudo sysctl kernel.yama.ptrace_scope=1, in /etc/sysctl.d, and a restart".to_owned(),
+            Some(2) => lacks.push(Known::needed(
+                "kernel.yama.ptrace_scope is 2: only root may trace",
+                setcap("cap_sys_ptrace") + "; or: sudo sysctl kernel.yama.ptrace_scope=1",
             )),
-            Some(scope) if scope > 0 => lacks.push(Known::limit(
-                &format!("kernel.yama.ptrace_scope is {scope}: only programs that it starts can be recorded"),
+            Some(1) => lacks.push(Known::limit(
+                "kernel.yama.ptrace_scope is 1: only programs that it starts can be recorded",
                 setcap("cap_sys_ptrace") + "; or: sudo sysctl kernel.yama.ptrace_scope=0",
             )),
             _ => lacks.push(Known::limit(

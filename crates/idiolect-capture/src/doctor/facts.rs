@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Fact;
 use crate::cgroup::Mount;
+use crate::lockdown::Lockdown;
 use crate::proc;
 
 /// Capabilities that matter, by their number (kernel: `include/uapi/linux/capability.h`).
@@ -36,16 +37,6 @@ impl Capability {
             Capability::Bpf => "CAP_BPF",
         }
     }
-}
-
-/// The kernel's own protection from root (kernel_lockdown(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lockdown {
-    None,
-    Integrity,
-    Confidentiality,
-    /// It is told in securityfs, which is not mounted, or is not in this kernel.
-    Unknown,
 }
 
 /// Everything that was found.
@@ -98,7 +89,7 @@ impl Found {
                 .and_then(|bits| u64::from_str_radix(&bits, 16).ok())
                 .unwrap_or(0),
             perf_event_paranoid: number("/proc/sys/kernel/perf_event_paranoid"),
-            lockdown: lockdown(proc::line("/sys/kernel/security/lockdown").as_deref()),
+            lockdown: Lockdown::of_this_machine(),
             has_raw_syscalls: tracefs.is_some_and(|folder| {
                 fs::read(format!("{folder}/events/raw_syscalls/sys_enter/id")).is_ok()
             }),
@@ -191,7 +182,8 @@ impl Found {
                 None => "0 (no Yama)".to_owned(),
                 Some(scope) => scope.to_string(),
             },
-            self.ptrace_scope.is_some_and(|scope| scope > 0) && !self.has(Capability::SysPtrace),
+            self.ptrace_scope
+                .is_some_and(|scope| scope > 2 || scope > 0 && !self.has(Capability::SysPtrace)),
         );
         fact(
             "cgroup",
@@ -207,6 +199,9 @@ impl Found {
             Some("0") => "for everybody",
             Some("1") => "for the privileged",
             Some("2") => "disabled",
+            _ if !self.is_since(6, 6) => {
+                "as the kernel was built (nothing disables it before Linux 6.6)"
+            }
             _ => "not known (/proc/sys/kernel/io_uring_disabled is not there)",
         };
         fact("io_uring", io_uring.to_owned(), io_uring != "disabled");
@@ -248,19 +243,6 @@ fn number<N: std::str::FromStr>(path: &str) -> Option<N> {
     proc::line(path)?.parse().ok()
 }
 
-/// `none [integrity] confidentiality`: the one in brackets.
-fn lockdown(text: Option<&str>) -> Lockdown {
-    let chosen = text
-        .and_then(|text| text.split_once('[')?.1.split_once(']'))
-        .map(|(chosen, _)| chosen);
-    match chosen {
-        Some("none") => Lockdown::None,
-        Some("integrity") => Lockdown::Integrity,
-        Some("confidentiality") => Lockdown::Confidentiality,
-        _ => Lockdown::Unknown,
-    }
-}
-
 /// Whether there is such a call, whatever it lets us do.
 fn has_bpf() -> bool {
     const NO_COMMAND: libc::c_long = 9999;
@@ -272,22 +254,6 @@ fn has_bpf() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lockdown_is_what_stands_in_brackets() {
-        for (text, expected) in [
-            ("[none] integrity confidentiality", Lockdown::None),
-            ("none [integrity] confidentiality", Lockdown::Integrity),
-            (
-                "none integrity [confidentiality]",
-                Lockdown::Confidentiality,
-            ),
-            ("", Lockdown::Unknown),
-        ] {
-            assert_eq!(lockdown(Some(text)), expected);
-        }
-        assert_eq!(lockdown(None), Lockdown::Unknown);
-    }
 
     #[test]
     fn versions_are_compared_by_number() {

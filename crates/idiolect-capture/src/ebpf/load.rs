@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::kernel::{Counters, Follow, Kernel, Lost, Settings};
 use super::object;
+use crate::lockdown::{CONFIDENTIAL, Lockdown, UNLOCK};
 use crate::{Backend, CaptureError};
 
 /// Programs and the trace points that they are attached to, in the order of attaching: first what begins to follow
@@ -202,6 +203,9 @@ fn unavailable(why: String) -> CaptureError {
 
 /// What the kernel did not allow, and what would help.
 fn refused(error: &(dyn Error + 'static)) -> CaptureError {
+    if Lockdown::of_this_machine() == Lockdown::Confidentiality {
+        return unavailable(format!("{CONFIDENTIAL} ({UNLOCK})"));
+    }
     let mut cause = Some(error);
     while let Some(at) = cause {
         if let Some(system) = at.downcast_ref::<io::Error>()
