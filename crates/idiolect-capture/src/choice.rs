@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::introduce::Introducing;
 use crate::ptrace::PtraceSource;
 use crate::{Backend, CaptureError, Options, Source, Target};
 
@@ -48,7 +49,7 @@ pub fn open(
         match try_backend(candidate, target, options) {
             Ok(source) => {
                 return Ok(Opened {
-                    source,
+                    source: Box::new(Introducing::new(source)),
                     choice: Choice {
                         backend: candidate,
                         why: match (backend, against.is_empty()) {

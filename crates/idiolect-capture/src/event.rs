@@ -64,6 +64,20 @@ pub enum Event {
         /// Path of its control group in the unified hierarchy, where there is one.
         cgroup: Option<Arc<str>>,
     },
+    /// A thread that was there before the recording is heard of for the first time. Comes before its first call,
+    /// where it is still there to be asked.
+    Attach {
+        /// When it was heard of.
+        time_ns: u64,
+        /// Which.
+        thread: Thread,
+        /// Its program's path, as in [`Event::Exec`].
+        executable: String,
+        /// The user that it runs as.
+        uid: u32,
+        /// As in [`Event::Exec`].
+        cgroup: Option<Arc<str>>,
+    },
     /// A thread ended. Comes after its last call.
     Exit {
         /// When.

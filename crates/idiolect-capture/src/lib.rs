@@ -17,6 +17,7 @@ pub mod doctor;
 mod ebpf;
 mod error;
 mod event;
+mod introduce;
 mod launch;
 mod lockdown;
 mod perf;

@@ -43,8 +43,6 @@ pub(crate) fn status(pid: u32, field: &str) -> Option<String> {
 
 /// When a process started, in nanoseconds since boot, in whole clock ticks.
 pub(crate) fn start_ns(pid: u32) -> Option<u64> {
-    /// Field 22 of `/proc/PID/stat` counts in `USER_HZ`, which is 100 on every architecture that we know.
-    const TICK_NS: u64 = 10_000_000;
     /// After the name, which is in brackets and may hold anything, the next field is the third.
     const FIELD: usize = 22 - 3;
     let text = line(format!("/proc/{pid}/stat"))?;
@@ -52,6 +50,14 @@ pub(crate) fn start_ns(pid: u32) -> Option<u64> {
     let ticks: u64 = after_name.split_whitespace().nth(FIELD)?.parse().ok()?;
     ticks.checked_mul(TICK_NS)
 }
+
+/// A time in whole clock ticks, as `/proc` tells it.
+pub(crate) fn in_ticks(ns: u64) -> u64 {
+    ns / TICK_NS * TICK_NS
+}
+
+/// Field 22 of `/proc/PID/stat` counts in `USER_HZ`, which is 100 on every architecture that we know.
+const TICK_NS: u64 = 10_000_000;
 
 /// The path of the program that a process runs.
 pub(crate) fn executable(pid: u32) -> Option<String> {

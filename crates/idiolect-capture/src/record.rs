@@ -113,6 +113,18 @@ impl Records {
                 cgroup: cgroup.map(|path| path.as_ref().to_owned()),
                 ..self.lifecycle(time_ns, after, LifecycleKind::Exec)
             }),
+            Event::Attach {
+                time_ns,
+                thread,
+                executable,
+                uid,
+                cgroup,
+            } => Record::Lifecycle(Lifecycle {
+                executable: Some(executable),
+                uid: Some(uid),
+                cgroup: cgroup.map(|path| path.as_ref().to_owned()),
+                ..self.lifecycle(time_ns, thread, LifecycleKind::Attach)
+            }),
             Event::Exit {
                 time_ns,
                 thread,

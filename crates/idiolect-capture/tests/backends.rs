@@ -162,7 +162,9 @@ fn attached(target: &Target, backend: Backend, threads: usize) -> BTreeMap<Threa
         let mut calls = BTreeMap::new();
         for event in events {
             match event {
-                Event::Call { thread, .. } => *calls.entry(*thread).or_default() += 1,
+                // Each is introduced once, before its first call.
+                Event::Attach { thread, .. } => assert_eq!(calls.insert(*thread, 0), None),
+                Event::Call { thread, .. } => *calls.get_mut(thread).unwrap() += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -185,6 +187,8 @@ fn attached(target: &Target, backend: Backend, threads: usize) -> BTreeMap<Threa
     }
     let streams = streams_of(&events, false);
     assert!(streams.iter().all(|s| s.start == StartKind::Attach));
+    let is_named = |s: &Stream| s.executable.as_ref().is_some_and(|e| e.starts_with('/'));
+    assert!(streams.iter().all(is_named), "{streams:?}");
     calls(&events)
 }
 

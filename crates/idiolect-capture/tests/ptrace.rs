@@ -199,6 +199,9 @@ fn all_threads_of_a_running_process_are_attached_to_and_let_go() {
         let mut calls: BTreeMap<u32, usize> = BTreeMap::new();
         for event in events {
             match event {
+                Event::Attach { executable, .. } => {
+                    assert_eq!(Some(executable.as_str()), fixture().to_str());
+                }
                 Event::Call { thread, .. } => {
                     assert_eq!((thread.tgid, thread.exec_generation), (pid, 0));
                     *calls.entry(thread.tid).or_default() += 1;

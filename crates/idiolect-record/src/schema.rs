@@ -200,16 +200,18 @@ pub(crate) const CALL: &str = "call";
 pub(crate) const GAP: &str = "gap";
 
 /// The words for what happens in a life.
-pub(crate) const LIFECYCLES: [(LifecycleKind, &str); 4] = [
+pub(crate) const LIFECYCLES: [(LifecycleKind, &str); 5] = [
     (LifecycleKind::Fork, "fork"),
     (LifecycleKind::Clone, "clone"),
     (LifecycleKind::Exec, "exec"),
     (LifecycleKind::Exit, "exit"),
+    (LifecycleKind::Attach, "attach"),
 ];
 
 /// The words for causes of gaps.
-pub(crate) const CAUSES: [(GapCause, &str); 4] = [
+pub(crate) const CAUSES: [(GapCause, &str); 5] = [
     (GapCause::BufferFull, "buffer_full"),
+    (GapCause::TableFull, "table_full"),
     (GapCause::RateLimit, "rate_limit"),
     (GapCause::Unreadable, "unreadable"),
     (GapCause::Unknown, "unknown"),
@@ -247,5 +249,15 @@ mod tests {
             assert_eq!(column.name(), name);
         }
         assert_eq!(message().unwrap().get_fields().len(), COLUMNS.len());
+    }
+
+    #[test]
+    fn every_kind_and_cause_has_a_word() {
+        for kind in LifecycleKind::ALL {
+            assert!(word(&LIFECYCLES, &kind).is_some(), "{kind:?}");
+        }
+        for cause in GapCause::ALL {
+            assert!(word(&CAUSES, &cause).is_some(), "{cause:?}");
+        }
     }
 }

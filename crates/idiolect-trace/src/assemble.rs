@@ -5,7 +5,7 @@
 //!
 //! # Rules
 //! - A stream starts with [`StartKind::Exec`] at a [`LifecycleKind::Exec`], with [`StartKind::Thread`] at
-//!   a fork or clone, else with [`StartKind::Attach`] at its first call.
+//!   a fork or clone, else with [`StartKind::Attach`] at a [`LifecycleKind::Attach`] or its first call.
 //! - A call in another ABI than the stream's first is marked: its token is `i386:execve`.
 //! - A gap goes to every open stream that it may concern.
 //! - **Learn at exec**: a tool that launches a program shows first the call that makes its own child that
@@ -184,7 +184,8 @@ impl Assembler {
     fn lifecycle(&mut self, lifecycle: Lifecycle, emit: &mut dyn FnMut(StreamEvent)) {
         match lifecycle.kind {
             LifecycleKind::Exec => self.exec(lifecycle, emit),
-            LifecycleKind::Fork => self.begin_thread(lifecycle, emit),
+            LifecycleKind::Fork => self.begin_thread(lifecycle, StartKind::Thread, emit),
+            LifecycleKind::Attach => self.begin_thread(lifecycle, StartKind::Attach, emit),
             LifecycleKind::Clone => {
                 if self.options.grouping == Grouping::PerProcess
                     && let Some(parent) = &lifecycle.parent
@@ -194,7 +195,7 @@ impl Assembler {
                     let process = self.group(parent).into_owned();
                     self.members.insert(lifecycle.stream.clone(), process);
                 }
-                self.begin_thread(lifecycle, emit);
+                self.begin_thread(lifecycle, StartKind::Thread, emit);
             }
             LifecycleKind::Exit => self.exit(&lifecycle.stream, emit),
         }
@@ -229,7 +230,12 @@ impl Assembler {
         self.begin(id, StartKind::Exec, lifecycle.executable, parent, emit);
     }
 
-    fn begin_thread(&mut self, lifecycle: Lifecycle, emit: &mut dyn FnMut(StreamEvent)) {
+    fn begin_thread(
+        &mut self,
+        lifecycle: Lifecycle,
+        kind: StartKind,
+        emit: &mut dyn FnMut(StreamEvent),
+    ) {
         let id = self.group(&lifecycle.stream).into_owned();
         if self.options.grouping == Grouping::WholeFile || self.open.contains_key(&id) {
             return;
@@ -237,7 +243,12 @@ impl Assembler {
         let parent = lifecycle
             .parent
             .map(|parent| self.group(&parent).into_owned());
-        self.begin(id, StartKind::Thread, None, parent, emit);
+        // A new thread's program is its parent's, whatever a source writes.
+        let executable = match kind {
+            StartKind::Attach => lifecycle.executable,
+            _ => None,
+        };
+        self.begin(id, kind, executable, parent, emit);
     }
 
     fn begin(

@@ -56,7 +56,7 @@ pub struct Lifecycle {
     /// The stream that forked or cloned, or the one that the exec replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<StreamId>,
-    /// The program's path, as it was given to the kernel.
+    /// The program's path, as it was given to the kernel; of an exec or an attach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<String>,
     /// The user it runs as.
@@ -83,6 +83,19 @@ pub enum LifecycleKind {
     Exec,
     /// The thread ended.
     Exit,
+    /// The thread was there before the source, which now knows what it runs. Comes before its first call.
+    Attach,
+}
+
+impl LifecycleKind {
+    /// All of them.
+    pub const ALL: [LifecycleKind; 5] = [
+        LifecycleKind::Fork,
+        LifecycleKind::Clone,
+        LifecycleKind::Exec,
+        LifecycleKind::Exit,
+        LifecycleKind::Attach,
+    ];
 }
 
 /// How a process or thread ended.
@@ -140,4 +153,45 @@ pub enum GapCause {
     Unreadable,
     /// The source says that events are missing and not why.
     Unknown,
+}
+
+impl GapCause {
+    /// All of them.
+    pub const ALL: [GapCause; 5] = [
+        GapCause::BufferFull,
+        GapCause::TableFull,
+        GapCause::RateLimit,
+        GapCause::Unreadable,
+        GapCause::Unknown,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a kind stands in the list of all; a new one does not compile until it has a place.
+    #[test]
+    fn the_lists_are_of_all() {
+        for (place, kind) in LifecycleKind::ALL.into_iter().enumerate() {
+            let expected = match kind {
+                LifecycleKind::Fork => 0,
+                LifecycleKind::Clone => 1,
+                LifecycleKind::Exec => 2,
+                LifecycleKind::Exit => 3,
+                LifecycleKind::Attach => 4,
+            };
+            assert_eq!(place, expected);
+        }
+        for (place, cause) in GapCause::ALL.into_iter().enumerate() {
+            let expected = match cause {
+                GapCause::BufferFull => 0,
+                GapCause::TableFull => 1,
+                GapCause::RateLimit => 2,
+                GapCause::Unreadable => 3,
+                GapCause::Unknown => 4,
+            };
+            assert_eq!(place, expected);
+        }
+    }
 }

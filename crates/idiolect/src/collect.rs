@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use idiolect_detect::{Stream, Streams};
+use idiolect_trace::Abi;
 use idiolect_trace::read::Part;
-use idiolect_trace::{Abi, StartKind};
 
 use crate::args::Reading;
 use crate::input::{self, Begun, Handler, Input};
@@ -50,10 +50,7 @@ impl Handler for Collector {
             name: begun.name(),
             start: begun.start,
             symbols: Vec::new(),
-            executable: match begun.start {
-                StartKind::Exec => begun.executable.map(str::to_owned),
-                _ => None,
-            },
+            executable: begun.executable.map(str::to_owned),
         };
         self.open.insert(key, stream);
         Ok(())

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use idiolect_detect::{Stream, Streams};
+use idiolect_trace::Record;
 use idiolect_trace::assemble::{AssembleOptions, Assembler, Grouping, StreamEvent, StreamStart};
 use idiolect_trace::read::{FileSkip, ReadOptions, Sink, Source, SourceReport, read_path};
-use idiolect_trace::{Record, StartKind};
 
 use super::{About, DataError, DataSet, Role};
 
@@ -178,10 +178,7 @@ impl Gather<'_> {
             name,
             start: start.kind,
             symbols: Vec::new(),
-            executable: match start.kind {
-                StartKind::Exec => start.executable.clone(),
-                _ => None,
-            },
+            executable: start.executable.clone(),
         };
         let times = Some(Vec::new());
         self.open.insert(start.key, Open { stream, times });

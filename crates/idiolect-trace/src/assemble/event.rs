@@ -45,7 +45,7 @@ pub struct StreamStart {
     pub id: StreamId,
     /// How it begins.
     pub kind: StartKind,
-    /// The program, where a [`StartKind::Exec`] names it.
+    /// The program, where the record of an exec or an attach names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<String>,
     /// The stream that it came from, where known.

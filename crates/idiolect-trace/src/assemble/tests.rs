@@ -192,6 +192,36 @@ fn a_fork_that_is_told_late_changes_nothing() {
 }
 
 #[test]
+fn who_was_there_before_says_what_it_runs() {
+    let (a, sibling) = (thread(TID, 0), thread(8, 0));
+    let mut attach = lifecycle(LifecycleKind::Attach, &a, None);
+    let Record::Lifecycle(life) = &mut attach else {
+        unreachable!()
+    };
+    life.executable = Some("/usr/bin/server".to_owned());
+    let mut assembler = Assembler::new(AssembleOptions::default());
+    let mut starts = Vec::new();
+    for record in [attach.clone(), call(&a, "execve"), call(&sibling, "read")] {
+        assembler.push(record, &mut |event| {
+            if let StreamEvent::Start(start) = event {
+                starts.push((start.kind, start.executable));
+            }
+        });
+    }
+    let server = Some("/usr/bin/server".to_owned());
+    let expected = [(StartKind::Attach, server), (StartKind::Attach, None)];
+    assert_eq!(starts, expected);
+    // Told again or late it changes nothing.
+    let records = [call(&a, "read"), attach.clone(), call(&a, "write")];
+    assert_eq!(per_thread(&records), "+0<attach> 0read 0write -0");
+    let records = [attach.clone(), call(&a, "read"), attach];
+    assert_eq!(
+        grouped(Grouping::PerProcess, &records),
+        "+0<attach> 0read -0"
+    );
+}
+
+#[test]
 fn the_threads_of_a_process_can_be_one_stream() {
     let (a, sibling) = (thread(TID, 0), thread(8, 0));
     let by_clone = [

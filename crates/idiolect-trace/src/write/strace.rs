@@ -155,6 +155,11 @@ impl<W: Write> StraceWriter<W> {
         self.make_way(&lifecycle.stream)?;
         match lifecycle.kind {
             LifecycleKind::Fork | LifecycleKind::Clone => self.born(lifecycle),
+            // strace does not say what those run that it attaches to.
+            LifecycleKind::Attach => {
+                self.unsaid.lifecycles += 1;
+                Ok(())
+            }
             LifecycleKind::Exec | LifecycleKind::Exit => {
                 let before = match (lifecycle.kind, &lifecycle.parent) {
                     (LifecycleKind::Exec, Some(parent)) => self.thread(parent),

@@ -82,6 +82,7 @@ impl<'p> Lineage<'p> {
         let is_guarded =
             !self.is_choosy || is_known || parent.as_ref().is_some_and(|parent| parent.is_guarded);
         let is_new_program = is_guarded
+            && start.kind == StartKind::Exec
             && start.executable.is_some()
             && !self.programs.is_empty()
             && !program.as_ref().is_some_and(|p| self.programs.contains(p));
