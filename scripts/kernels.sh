@@ -53,7 +53,7 @@ kernel() {
 # Another architecture's packages are unpacked, not configured, for their scripts do not run here.
 system() {
     local architecture=$1 into=$work/$1.cpio
-    local with=strace,gcc,libc6-dev,procps,util-linux,busybox-static how=(--variant=extract)
+    local with=strace,gcc,libc6-dev,coreutils,procps,util-linux,busybox-static how=(--variant=extract)
     if [ ! -e "$into" ]; then
         if [ "$architecture" = amd64 ]; then
             how=(--variant=minbase)

@@ -93,8 +93,13 @@ impl Stream {
     }
 }
 
-/// The streams of these records, sorted. Calls of `futex` are left out: whether a thread has to wait for another
-/// is chance.
+/// Whether it is chance that a call is made: `futex`, where a thread has to wait for another; on aarch64 `munmap`, by
+/// which the loader gives back what it took too much of so as to have a library begin at a multiple of 64 KiB.
+fn is_chance(call: &str) -> bool {
+    call == "futex" || cfg!(target_arch = "aarch64") && call == "munmap"
+}
+
+/// The streams of these records, sorted, without what is chance.
 pub fn streams(records: impl IntoIterator<Item = Record>, outcomes: bool) -> Vec<Stream> {
     let mut assembler = Assembler::new(AssembleOptions::default());
     let mut streams = BTreeMap::new();
@@ -107,7 +112,7 @@ pub fn streams(records: impl IntoIterator<Item = Record>, outcomes: bool) -> Vec
             };
             streams.insert(start.key, stream);
         }
-        StreamEvent::Call(call) if call.name.as_str() != "futex" => {
+        StreamEvent::Call(call) if !is_chance(call.name.as_str()) => {
             let token = call.token().into_owned();
             let said = match call.outcome {
                 Some(outcome) if outcomes => match outcome.errno() {
