@@ -97,6 +97,10 @@ pub(crate) struct Session {
     /// The command that was started; empty where none was.
     pub(crate) command: Vec<OsString>,
     /// Whether calls come with how they ended.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(dead_code, reason = "only recordings say whether they have outcomes")
+    )]
     pub(crate) outcomes: bool,
     time: Option<Duration>,
     max_events: Option<u64>,

@@ -71,6 +71,10 @@ fn is_file(path: &Path) -> bool {
 
 impl Output {
     /// As the name says.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(unused_variables, reason = "only folders say of what they are")
+    )]
     pub(super) fn create(path: &Path, session: &Session) -> Result<Self> {
         if path.as_os_str() == "-" {
             return Ok(Output::Stdout(Counted::new(output::out())));
@@ -114,6 +118,10 @@ impl Output {
     }
 
     /// All was written.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(unused_variables, reason = "only folders say how it ended")
+    )]
     pub(super) fn finish(mut self, ended: &Ended) -> Result<Written> {
         self.flush()?;
         match self {
