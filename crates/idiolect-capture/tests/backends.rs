@@ -73,6 +73,15 @@ fn denied_calls_threads_that_execute_and_other_conventions() {
 }
 
 #[test]
+fn a_daemon_is_followed_out_of_its_process_group() {
+    for backend in available(&Backend::ALL) {
+        let seen = streams(&["daemon"], backend, PLAIN);
+        assert_eq!(seen.len(), 3, "{backend}");
+        assert_eq!(with(&seen, "getppid").count("getppid"), 10, "{backend}");
+    }
+}
+
+#[test]
 fn denied_calls_are_in_them() {
     for backend in available(&KERNEL) {
         let seen = streams(&["denied"], backend, OUTCOMES);

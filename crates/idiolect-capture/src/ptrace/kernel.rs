@@ -5,7 +5,7 @@
 use std::io;
 
 use idiolect_trace::Abi;
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{self, Pid, WaitOptions, WaitStatus};
 
 /// What the kernel tells a tracer besides calls (`PTRACE_O_*`).
 pub(super) const EVENTS: i32 = libc::PTRACE_O_TRACESYSGOOD
@@ -104,7 +104,8 @@ impl Stop {
 /// `ECHILD` where there is nothing to wait for.
 pub(super) fn wait() -> io::Result<Option<(u32, Stop)>> {
     let options = WaitOptions::from_bits_retain((libc::__WALL | libc::__WNOTHREAD).cast_unsigned());
-    match waitpid(None, options) {
+    // Not `waitpid` of nobody in particular: that knows those of our own process group alone.
+    match process::wait(options) {
         Ok(Some((pid, status))) => Ok(Some((number(pid), Stop::of(status)))),
         Ok(None) | Err(rustix::io::Errno::INTR) => Ok(None),
         Err(error) => Err(error.into()),

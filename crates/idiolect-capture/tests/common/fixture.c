@@ -237,6 +237,18 @@ static int reuse(void) {
     return 0;
 }
 
+/* A process that leaves its session, its process group and all who made it, and then goes on. */
+static int daemonize(void) {
+    if (fork()) return 0;
+    setsid();
+    if (fork()) return 0;
+    for (int n = 0; n < 10; n++) {
+        usleep(10000);
+        syscall(SYS_getppid);
+    }
+    return 0;
+}
+
 /* A loop of the cheapest call. */
 static int loop(long count) {
     for (long n = 0; n < count; n++) syscall(SYS_getppid);
@@ -257,6 +269,7 @@ int main(int count, char **arguments) {
     if (!strcmp(mode, "denied")) return denied();
     if (!strcmp(mode, "storm")) return storm(number);
     if (!strcmp(mode, "reuse")) return reuse();
+    if (!strcmp(mode, "daemon")) return daemonize();
     if (!strcmp(mode, "loop")) return loop(number);
     if (!strcmp(mode, "status")) return number;
     return 100;

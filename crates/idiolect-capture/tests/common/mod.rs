@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -239,6 +240,8 @@ impl Idle {
     pub fn start_program(program: &Path, threads: u32) -> Self {
         let mut child = Command::new(program)
             .args(["idle", &threads.to_string()])
+            // As what one attaches to is, of another process group.
+            .process_group(0)
             .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");
