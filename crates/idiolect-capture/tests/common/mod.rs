@@ -27,13 +27,16 @@ pub fn fixture() -> &'static Path {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let path = folder.join(format!("fixture-{}", env!("CARGO_CRATE_NAME")));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/fixture.c");
+        // Built aside, since tests may run as processes side by side, and none can execute what another writes.
+        let aside = path.with_extension(std::process::id().to_string());
         let built = Command::new("cc")
             .args(["-O1", "-pthread", "-o"])
-            .arg(&path)
+            .arg(&aside)
             .arg(source)
             .status()
             .expect("a C compiler is there, as for building this program");
         assert!(built.success());
+        std::fs::rename(&aside, &path).expect("it has a place");
         path
     })
 }
