@@ -30,8 +30,17 @@ fn trace(arguments: &[&str], options: Options) -> (Vec<Event>, Option<ExitStatus
     record(arguments, Backend::Ptrace, options)
 }
 
+/// One test at a time: side by side in one process, what is stopped sometimes does not end within its five seconds.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[test]
 fn agrees_with_strace_for_each_thread() {
+    let _alone = alone();
     for options in [PLAIN, FAST, OUTCOMES] {
         let Some(expected) = strace(&["mixed"], options.outcomes) else {
             return;
@@ -47,6 +56,7 @@ fn agrees_with_strace_for_each_thread() {
 
 #[test]
 fn calls_by_the_32_bit_convention_are_marked() {
+    let _alone = alone();
     for options in [PLAIN, FAST] {
         let (events, status) = trace(&["int80"], options);
         match status {
@@ -69,6 +79,7 @@ fn calls_by_the_32_bit_convention_are_marked() {
 
 #[test]
 fn a_thread_that_executes_takes_the_number_of_its_process() {
+    let _alone = alone();
     for options in [PLAIN, FAST, OUTCOMES] {
         let (events, status) = trace(&["exec-from-thread"], options);
         assert_eq!(status, Some(ExitStatus::Code(3)));
@@ -99,6 +110,7 @@ fn a_thread_that_executes_takes_the_number_of_its_process() {
 
 #[test]
 fn a_thread_may_outlive_its_leader() {
+    let _alone = alone();
     for options in [PLAIN, FAST] {
         let (events, status) = trace(&["outlive"], options);
         assert_eq!(status, Some(ExitStatus::Code(5)));
@@ -114,6 +126,7 @@ fn a_thread_may_outlive_its_leader() {
 
 #[test]
 fn signals_reach_the_program() {
+    let _alone = alone();
     for options in [PLAIN, FAST] {
         let (events, status) = trace(&["signals"], options);
         assert_eq!(status, Some(ExitStatus::Signal(9)));
@@ -123,6 +136,7 @@ fn signals_reach_the_program() {
 
 #[test]
 fn calls_that_the_program_denies_itself_are_seen() {
+    let _alone = alone();
     for options in [PLAIN, FAST, OUTCOMES] {
         let (events, status) = trace(&["denied"], options);
         assert_eq!(status, Some(ExitStatus::Code(0)), "{options:?}");
@@ -141,6 +155,7 @@ fn calls_that_the_program_denies_itself_are_seen() {
 
 #[test]
 fn a_storm_of_processes_leaves_nothing_out() {
+    let _alone = alone();
     const PROCESSES: usize = 2_000;
     let (events, status) = trace(&["storm", &PROCESSES.to_string()], FAST);
     assert_eq!(status, Some(ExitStatus::Code(0)));
@@ -162,6 +177,7 @@ fn a_storm_of_processes_leaves_nothing_out() {
 
 #[test]
 fn a_number_that_comes_back_is_another_process() {
+    let _alone = alone();
     let (events, status) = trace(&["reuse"], PLAIN);
     if status == Some(ExitStatus::Code(77)) {
         return println!("skipped: choosing a process's number needs privileges");
@@ -186,6 +202,7 @@ fn a_number_that_comes_back_is_another_process() {
 
 #[test]
 fn all_threads_of_a_running_process_are_attached_to_and_let_go() {
+    let _alone = alone();
     const THREADS: u32 = 10;
     let idle = Idle::start(THREADS);
     let pid = idle.0.id();
@@ -254,6 +271,7 @@ fn all_threads_of_a_running_process_are_attached_to_and_let_go() {
 
 #[test]
 fn a_stopped_process_stays_stopped_when_it_is_let_go() {
+    let _alone = alone();
     let idle = Idle::start(2);
     let kill = |signal: &str| {
         let pid = idle.0.id().to_string();
@@ -283,6 +301,7 @@ fn a_stopped_process_stays_stopped_when_it_is_let_go() {
 
 #[test]
 fn a_program_that_was_started_ends_with_its_recording() {
+    let _alone = alone();
     for options in [PLAIN, FAST] {
         let mut opened = open(&target(&["idle", "3"]), Some(Backend::Ptrace), options).unwrap();
         let mut events = Vec::new();
@@ -303,6 +322,7 @@ fn a_program_that_was_started_ends_with_its_recording() {
 
 #[test]
 fn what_cannot_be_recorded_is_said() {
+    let _alone = alone();
     let refused = |target: &Target, options| match open(target, Some(Backend::Ptrace), options) {
         Ok(opened) => panic!("{target:?}: {opened:?}"),
         Err(error) => error,
@@ -359,6 +379,7 @@ fn what_cannot_be_recorded_is_said() {
 
 #[test]
 fn a_program_that_ends_at_once_has_its_status() {
+    let _alone = alone();
     for (status, expected) in [("0", 0), ("42", 42)] {
         let (events, ended) = trace(&["status", status], PLAIN);
         assert_eq!(ended, Some(ExitStatus::Code(expected)));
